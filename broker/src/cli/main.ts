@@ -1,0 +1,160 @@
+import { Command, CommanderError, Option } from 'commander';
+import { pino } from 'pino';
+import type { Logger } from 'pino';
+import { launchBroker } from '../broker.js';
+import type { Broker } from '../broker.js';
+import { environmentLayer, fileLayer, misspeltVariables, resolveConfig } from '../config.js';
+import type { BrokerConfig, ConfigLayer } from '../config.js';
+import { configTable } from '../config-table.js';
+import { modeNames, persistNames, serveNames } from '../modes.js';
+import { ConfigError } from '../startup-errors.js';
+import { brokerVersion } from '../version.js';
+import { firstSteps } from './hint.js';
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+
+interface CommandLine {
+  /** Settings; the keys are those of the configuration table. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly configFile: string | undefined;
+  readonly hint: boolean;
+}
+
+/**
+ * The command `millrace-broker`. Runs until SIGTERM or SIGINT; exits 0 after an orderly stop, 1 when
+ * the broker cannot start or stop, 2 for a wrong command line or configuration.
+ *
+ * @param argv as `process.argv`.
+ */
+export async function run(argv: readonly string[]): Promise<void> {
+  try {
+    const commandLine = readCommandLine(argv);
+    if (commandLine === undefined) return;
+    const config = readConfig(commandLine);
+    const logger = createLogger(config.logLevel);
+    for (const warning of misspeltVariables(process.env)) logger.warn(warning);
+    await serve(config, logger, commandLine.hint);
+  } catch (error) {
+    process.stderr.write(`millrace-broker: ${oneLine(error)}\n`);
+    process.exit(error instanceof ConfigError ? EXIT_USAGE : EXIT_FAILED);
+  }
+}
+
+/** Undefined when the command line asked for help or the version, which is done then. */
+function readCommandLine(argv: readonly string[]): CommandLine | undefined {
+  const command = describeCommand();
+  try {
+    command.parse([...argv]);
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return undefined;
+    const message = error.message.replace(/^error: /, '');
+    throw new ConfigError(`${message}; see millrace-broker --help`, { cause: error });
+  }
+  const { config, hint, advertised, ...settings } = command.opts<Record<string, unknown>>();
+  return {
+    settings: { ...settings, advertisedListen: advertised },
+    configFile: typeof config === 'string' ? config : process.env['MILLRACE_CONFIG'],
+    hint: hint === true,
+  };
+}
+
+/** Values are checked by the configuration table, so that a file and the environment are told alike. */
+function describeCommand(): Command {
+  const command = new Command('millrace-broker')
+    .description('A message broker: an mmap-backed commit log served by sendfile.')
+    .version(brokerVersion())
+    .allowExcessArguments(false)
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined });
+  const setting = (flags: string, key: keyof typeof configTable): void => {
+    const { doc, defaultValue } = configTable[key];
+    const fallback = defaultValue === undefined || defaultValue === '' ? '' : ` [${defaultValue}]`;
+    command.addOption(new Option(flags, doc + fallback));
+  };
+  setting('--data-dir <dir>', 'dataDir');
+  setting('--listen <host:port>', 'listen');
+  setting('--advertised <host:port>', 'advertisedListen');
+  setting('--http <host:port>', 'http');
+  setting(`--mode <${modeNames.join('|')}>`, 'mode');
+  setting(`--persist <${persistNames.join('|')}>`, 'persist');
+  setting(`--serve <${serveNames.join('|')}>`, 'serve');
+  setting('--segment-bytes <bytes>', 'segmentBytes');
+  setting('--durability <fsync|pagecache>', 'durability');
+  setting('--log-level <level>', 'logLevel');
+  command.option('--config <file>', 'A JSON file with settings; also MILLRACE_CONFIG.');
+  command.option('--hint', 'When ready, say on stderr how to send the first message.');
+  command.addHelpText(
+    'after',
+    '\nEach setting is also a variable (MILLRACE_DATA_DIR) and a key of the file (dataDir).',
+  );
+  return command;
+}
+
+function readConfig({ settings, configFile }: CommandLine): BrokerConfig {
+  const layers: ConfigLayer[] = [];
+  if (configFile !== undefined && configFile !== '') layers.push(fileLayer(configFile));
+  layers.push(environmentLayer(process.env));
+  layers.push({ where: (key) => `${optionName(key)} on the command line`, values: settings });
+  return resolveConfig(layers);
+}
+
+/** `dataDir` → `--data-dir`. */
+function optionName(key: string): string {
+  if (key === 'advertisedListen') return '--advertised';
+  return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+function createLogger(level: string): Logger {
+  return pino({
+    level,
+    base: { pid: process.pid },
+    formatters: { level: (label) => ({ level: label }) },
+  });
+}
+
+async function serve(config: BrokerConfig, logger: Logger, hint: boolean): Promise<void> {
+  const stopAsked = waitForSignal(logger);
+  const broker = await launchBroker(config, logger);
+  announce(broker, logger);
+  if (hint) process.stderr.write(firstSteps(broker.address));
+  const signal = await stopAsked;
+  logger.info({ signal }, 'stopping');
+  await broker.close();
+  logger.info('stopped');
+  process.exit(0);
+}
+
+/** The ready line is how scripts learn the ports, so it is written at any log level. */
+function announce(broker: Broker, logger: Logger): void {
+  const { address, httpAddress, mode, persist, serve: serveName } = broker;
+  logger
+    .child({}, { level: 'info' })
+    .info(
+      { listen: address, http: httpAddress ?? null, mode, persist, serve: serveName },
+      'ready',
+    );
+}
+
+/** Resolves with the first SIGTERM or SIGINT; the second one ends the process at once. */
+function waitForSignal(logger: Logger): Promise<string> {
+  return new Promise((resolve) => {
+    let asked = false;
+    const onSignal = (signal: string): void => {
+      if (asked) {
+        logger.warn({ signal }, 'stopping at once');
+        process.exit(EXIT_FAILED);
+      }
+      asked = true;
+      resolve(signal);
+    };
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
+  });
+}
+
+function oneLine(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replace(/\s*\n\s*/g, ' ');
+}

@@ -1,0 +1,51 @@
+import { accessSync, constants, mkdirSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { DirectoryProbe, Native } from '@millrace/native';
+import { StartupError } from './startup-errors.js';
+import { errnoOf } from './storage/errors.js';
+
+/**
+ * Makes the data directory if it is not there, and sees whether it can be written to.
+ *
+ * @returns its absolute path.
+ * @throws StartupError that says what is wrong and what to do.
+ */
+export function prepareDataDir(dataDir: string): string {
+  const path = resolve(dataDir);
+  try {
+    mkdirSync(path, { recursive: true });
+    accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw unusable(path, error);
+  }
+  return path;
+}
+
+/**
+ * What the filesystem of the data directory can do.
+ * @throws StartupError when not even a scratch file can be made there.
+ */
+export function probeDataDir(path: string, native: Native): DirectoryProbe {
+  try {
+    return native.probeDirectory(path);
+  } catch (error) {
+    throw unusable(path, error);
+  }
+}
+
+function unusable(path: string, error: unknown): StartupError {
+  const message = error instanceof Error ? error.message : String(error);
+  const reasons: Readonly<Record<string, string>> = {
+    EACCES: 'no permission to write there',
+    EPERM: 'no permission to write there',
+    EROFS: 'its filesystem is mounted read-only',
+    ENOSPC: 'no space is left on its device',
+    ENOTDIR: 'a part of the path is not a directory',
+    EEXIST: 'it is not a directory',
+  };
+  return new StartupError(
+    `cannot use the data directory ${path}: ${reasons[errnoOf(error) ?? ''] ?? message}; ` +
+      'change that, or choose another by --data-dir',
+    { cause: error },
+  );
+}

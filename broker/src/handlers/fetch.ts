@@ -1,0 +1,155 @@
+import { fetchApi } from '@millrace/protocol';
+import type {
+  ByteChunks,
+  FetchEntry,
+  FetchRequest,
+  FetchResponse,
+  FetchResult,
+} from '@millrace/protocol';
+import type { FileRegion } from '../storage/file-region.js';
+import type { Partition } from '../topics/partition.js';
+import type { RequestContext } from './context.js';
+import { FetchWait } from './fetch-wait.js';
+import { findPartition } from './find-partition.js';
+import type { Handler, Reply } from './handler.js';
+import { rowFailure } from './row-error.js';
+import type { HandlerServices } from './services.js';
+
+/** What one look at all partitions gave. */
+interface Attempt {
+  readonly results: FetchResult[];
+  readonly regions: FileRegion[];
+  totalBytes: number;
+  /** A row has an error: the client must learn of it now. */
+  failed: boolean;
+  /** Partitions and how far each could be read, for the wait. */
+  readonly watched: { readonly partition: Partition; readonly highWatermark: number }[];
+}
+
+/**
+ * Reads batches, waiting for `minBytes` of them at most `maxWaitMs`.
+ *
+ * Rows share `maxBytes` evenly while that lets each have a batch; what a row leaves goes to those
+ * after it. A first batch larger than all bounds is given all the same, or its reader would be stuck.
+ */
+export class FetchHandler implements Handler<FetchRequest, FetchResponse> {
+  readonly api = fetchApi;
+
+  constructor(private readonly services: HandlerServices) {}
+
+  async handle(
+    request: FetchRequest,
+    _payload: ByteChunks,
+    context: RequestContext,
+  ): Promise<Reply<FetchResponse> | undefined> {
+    const { config, counters } = this.services;
+    const maxBytes = Math.min(request.maxBytes, config.maxFetchBytes);
+    const minBytes = Math.min(request.minBytes, maxBytes);
+    const waitMs = Math.min(request.maxWaitMs, config.maxFetchWaitMs);
+    const waitUntilMs = context.receivedAtMs + waitMs;
+    context.deadlineMs += waitMs;
+    counters.fetchEntries += request.entries.length;
+    let attempt = await this.#attempt(request, maxBytes);
+    if (attempt.totalBytes < minBytes && !attempt.failed) counters.fetchesWaited += 1;
+    while (attempt.totalBytes < minBytes && !attempt.failed) {
+      const missingBytes = minBytes - attempt.totalBytes;
+      const wait = FetchWait.begin(context.connection, attempt.watched, missingBytes, waitUntilMs);
+      if (wait === undefined) break;
+      releaseAll(attempt.regions);
+      const outcome = await wait.outcome;
+      if (outcome === 'cancelled') return undefined;
+      attempt = await this.#attempt(request, maxBytes);
+      if (outcome === 'over') break;
+    }
+    counters.fetchBytes += attempt.totalBytes;
+    return { response: { entries: attempt.results }, payload: attempt.regions };
+  }
+
+  async #attempt({ entries }: FetchRequest, maxBytes: number): Promise<Attempt> {
+    const attempt: Attempt = {
+      results: [],
+      regions: [],
+      totalBytes: 0,
+      failed: false,
+      watched: [],
+    };
+    let rowsLeft = entries.length === 1 ? 1 : this.#countReadable(entries);
+    for (const entry of entries) {
+      const before = attempt.regions.length;
+      const result = await this.#read(entry, attempt, maxBytes - attempt.totalBytes, rowsLeft);
+      attempt.results.push(result);
+      if (attempt.regions.length > before && rowsLeft > 1) rowsLeft -= 1;
+    }
+    return attempt;
+  }
+
+  /** How many rows have something to read, so that those at the end take no share; at least 1. */
+  #countReadable(entries: readonly FetchEntry[]): number {
+    const { topics } = this.services.storage;
+    let readable = 0;
+    for (const { topicId, partition, offset } of entries) {
+      const highWatermark = topics.byId(topicId)?.partitions[partition]?.highWatermark ?? 0;
+      if (offset < highWatermark) readable += 1;
+    }
+    return Math.max(readable, 1);
+  }
+
+  /** Reads one row into `attempt`; never rejects. */
+  async #read(
+    entry: FetchEntry,
+    attempt: Attempt,
+    bytesLeft: number,
+    rowsLeft: number,
+  ): Promise<FetchResult> {
+    const { counters, logger, storage } = this.services;
+    const { topicId, partition: index } = entry;
+    try {
+      const partition = findPartition(storage.topics, entry);
+      const { highWatermark } = partition;
+      attempt.watched.push({ partition, highWatermark });
+      const region = await readShare(partition, entry, attempt, bytesLeft, rowsLeft);
+      if (region !== undefined) {
+        attempt.regions.push(region);
+        attempt.totalBytes += region.length;
+      }
+      const { startOffset: logStartOffset, leaderEpoch } = partition;
+      return {
+        ...{ topicId, partition: index, errorCode: 0, errorMessage: null },
+        ...{ highWatermark: partition.highWatermark, logStartOffset, leaderEpoch },
+        byteLength: region?.length ?? 0,
+      };
+    } catch (error) {
+      attempt.failed = true;
+      counters.fetchEntriesFailed += 1;
+      return {
+        ...{ topicId, partition: index },
+        ...rowFailure(error, `fetch from partition ${index} of ${topicId}`, logger),
+        ...{ highWatermark: -1, logStartOffset: -1, leaderEpoch: -1, byteLength: 0 },
+      };
+    }
+  }
+}
+
+/** Up to the even share of what is left, or one batch where that is larger and still fits. */
+async function readShare(
+  partition: Partition,
+  { offset, maxBytes }: FetchEntry,
+  attempt: Attempt,
+  bytesLeft: number,
+  rowsLeft: number,
+): Promise<FileRegion | undefined> {
+  const online = partition.state === 'online';
+  if (online && offset === partition.highWatermark) return undefined;
+  const isFirst = attempt.totalBytes === 0;
+  if (bytesLeft <= 0 && !isFirst) return undefined;
+  const limit = Math.max(Math.min(maxBytes, bytesLeft), 0);
+  const share = Math.min(limit, Math.ceil(bytesLeft / rowsLeft));
+  const region = await partition.read(offset, share, true);
+  if (region === undefined || region.length <= limit || isFirst) return region;
+  region.release();
+  return undefined;
+}
+
+function releaseAll(regions: readonly FileRegion[]): void {
+  for (const region of regions) region.release();
+}

@@ -1,0 +1,33 @@
+import { initProducerIdApi, MAX_INT16, ProtocolError } from '@millrace/protocol';
+import type { InitProducerIdRequest, InitProducerIdResponse } from '@millrace/protocol';
+import { reply } from './handler.js';
+import type { Handler, Reply } from './handler.js';
+import type { HandlerServices } from './services.js';
+
+/**
+ * Gives a producer its identity, or the next epoch of the one it has. An id whose epochs are used up
+ * (they have 16 bits) is replaced, as in Kafka (KIP-360).
+ */
+export class InitProducerIdHandler implements Handler<
+  InitProducerIdRequest,
+  InitProducerIdResponse
+> {
+  readonly api = initProducerIdApi;
+
+  constructor(private readonly services: HandlerServices) {}
+
+  async handle(request: InitProducerIdRequest): Promise<Reply<InitProducerIdResponse>> {
+    const { producerId, producerEpoch } = request;
+    if ((producerId === -1) !== (producerEpoch === -1)) {
+      throw new ProtocolError(
+        'INVALID_REQUEST',
+        `initProducerId: producer id ${producerId} with epoch ${producerEpoch}; ` +
+          'give both for an existing producer, or -1 for both',
+      );
+    }
+    if (producerId !== -1 && producerEpoch < MAX_INT16) {
+      return reply({ producerId, producerEpoch: producerEpoch + 1 });
+    }
+    return reply({ producerId: await this.services.storage.nextProducerId(), producerEpoch: 0 });
+  }
+}

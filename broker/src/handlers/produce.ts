@@ -1,0 +1,110 @@
+import { produceApi, ProtocolError } from '@millrace/protocol';
+import type {
+  ByteChunks,
+  ProduceEntry,
+  ProduceRequest,
+  ProduceResponse,
+  ProduceResult,
+} from '@millrace/protocol';
+import type { RequestContext } from './context.js';
+import { findPartition } from './find-partition.js';
+import { ConnectionFatalError, reply } from './handler.js';
+import type { Handler, Reply } from './handler.js';
+import { rowFailure } from './row-error.js';
+import type { HandlerServices } from './services.js';
+
+/**
+ * Appends batches. All appends of a request begin before `handle` returns, so what one connection
+ * sends reaches each log in the order in which it was sent.
+ */
+export class ProduceHandler implements Handler<ProduceRequest, ProduceResponse> {
+  readonly api = produceApi;
+
+  constructor(private readonly services: HandlerServices) {}
+
+  async handle(
+    request: ProduceRequest,
+    payload: ByteChunks,
+    context: RequestContext,
+  ): Promise<Reply<ProduceResponse> | undefined> {
+    const { entries, acks, timeoutMs } = request;
+    const { counters } = this.services;
+    const given = context.receivedAtMs + timeoutMs;
+    if (given < context.deadlineMs) context.deadlineMs = given;
+    const problem = lengthProblem(entries, payload);
+    if (problem !== undefined) {
+      if (acks === 0) throw new ConnectionFatalError(`produce with acks=0: ${problem.message}`);
+      throw problem;
+    }
+    counters.produceEntries += entries.length;
+    counters.produceBytes += payload.length;
+    const [only] = entries;
+    let results: ProduceResult[];
+    if (only !== undefined && entries.length === 1) {
+      results = [await this.#append(only, payload, acks)];
+    } else {
+      results = await this.#appendAll(request, payload);
+    }
+    if (acks !== 0) return reply({ entries: results });
+    this.#refuseSilentFailure(results);
+    return undefined;
+  }
+
+  #appendAll({ entries, acks }: ProduceRequest, payload: ByteChunks): Promise<ProduceResult[]> {
+    let position = 0;
+    const results = entries.map((entry) => {
+      const start = position;
+      position += entry.byteLength;
+      return this.#append(entry, payload.slice(start, position), acks);
+    });
+    return Promise.all(results);
+  }
+
+  /** Runs up to the append without a pause; never rejects. */
+  async #append(
+    entry: ProduceEntry,
+    batches: ByteChunks,
+    acks: ProduceRequest['acks'],
+  ): Promise<ProduceResult> {
+    const { topicId, partition } = entry;
+    const { counters, logger, storage } = this.services;
+    try {
+      const appended = findPartition(storage.topics, entry).append(batches, acks);
+      const { baseOffset, logAppendTimeMs, logStartOffset } = await appended;
+      return {
+        ...{ topicId, partition, errorCode: 0, errorMessage: null },
+        ...{ baseOffset, logAppendTimeMs, logStartOffset },
+      };
+    } catch (error) {
+      counters.produceEntriesFailed += 1;
+      const failure = rowFailure(error, `append to partition ${partition} of ${topicId}`, logger);
+      return {
+        ...{ topicId, partition, ...failure },
+        ...{ baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1 },
+      };
+    }
+  }
+
+  /** Nobody reads the results of `acks=0`: as in Kafka, a failure closes the connection. */
+  #refuseSilentFailure(results: readonly ProduceResult[]): void {
+    const failed = results.find(({ errorCode }) => errorCode !== 0);
+    if (failed === undefined) return;
+    const { topicId, partition, errorMessage } = failed;
+    throw new ConnectionFatalError(
+      `produce with acks=0 to partition ${partition} of ${topicId}: ${errorMessage ?? ''}`,
+    );
+  }
+}
+
+function lengthProblem(
+  entries: readonly ProduceEntry[],
+  payload: ByteChunks,
+): ProtocolError | undefined {
+  let declared = 0;
+  for (const { byteLength } of entries) declared += byteLength;
+  if (declared === payload.length) return undefined;
+  return new ProtocolError(
+    'INVALID_REQUEST',
+    `The rows declare ${declared} bytes of batches, but ${payload.length} follow the header`,
+  );
+}

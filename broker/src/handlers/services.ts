@@ -1,0 +1,12 @@
+import type { Logger } from 'pino';
+import type { BrokerConfig } from '../config.js';
+import type { BrokerCounters } from '../counters.js';
+import type { Storage } from '../storage/open.js';
+
+/** What handlers work with. */
+export interface HandlerServices {
+  readonly storage: Pick<Storage, 'clusterId' | 'nodeId' | 'topics' | 'nextProducerId'>;
+  readonly config: Pick<BrokerConfig, 'advertisedListen' | 'maxFetchBytes' | 'maxFetchWaitMs'>;
+  readonly counters: BrokerCounters;
+  readonly logger: Logger;
+}

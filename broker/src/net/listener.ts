@@ -1,0 +1,178 @@
+import { createServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import { ProtocolError } from '@millrace/protocol';
+import type { Logger } from 'pino';
+import { formatAddress, parseAddress } from '../config-option.js';
+import type { BrokerCounters } from '../counters.js';
+import { StartupError } from '../startup-errors.js';
+import { errnoOf } from '../storage/errors.js';
+import type { WireProtocol } from '../wire/wire-protocol.js';
+import { Connection } from './connection.js';
+import type { ConnectionLimits } from './connection.js';
+import type { OutletFactory } from './outlet-factory.js';
+
+export interface ListenerOptions<Frame> {
+  /** `host:port`; port 0 takes any free one. */
+  readonly listen: string;
+  readonly maxConnections: number;
+  readonly limits: ConnectionLimits;
+  readonly protocol: WireProtocol<Frame>;
+  readonly outlets: OutletFactory;
+  readonly counters: BrokerCounters;
+  readonly logger: Logger;
+}
+
+/** How often requests are looked at for their deadline. */
+const EXPIRE_INTERVAL_MS = 1_000;
+/** A connection whose client has gone without a word is noticed by TCP keep-alive. */
+const KEEP_ALIVE_DELAY_MS = 60_000;
+/** Connections beyond the bound that may be told so at a time; more are dropped without a word. */
+const MAX_REFUSALS = 100;
+
+/** One TCP port that speaks one protocol. */
+export class Listener<Frame> {
+  readonly #server: Server;
+  readonly #options: ListenerOptions<Frame>;
+  readonly #connections = new Set<Connection<Frame>>();
+  readonly #refusals = new Set<Socket>();
+  #expiry: NodeJS.Timeout | undefined;
+  #onEmpty: (() => void) | undefined;
+
+  constructor(options: ListenerOptions<Frame>) {
+    this.#options = options;
+    // Half-open: a client may finish sending and still read the answers.
+    this.#server = createServer({
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
+    });
+    this.#server.on('connection', (socket) => {
+      this.#accept(socket);
+    });
+  }
+
+  /** Connections now. */
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /**
+   * Begins to accept; resolves to the address, with the port that was taken.
+   * @throws StartupError when the address cannot be had.
+   */
+  async listen(): Promise<string> {
+    const { listen, logger } = this.#options;
+    const address = await listenOn(this.#server, listen, '--listen');
+    this.#server.on('error', (error) => {
+      logger.error({ err: error }, 'accepting a connection failed');
+    });
+    this.#expiry = setInterval(() => {
+      const nowMs = performance.now();
+      for (const connection of this.#connections) connection.expire(nowMs);
+    }, EXPIRE_INTERVAL_MS).unref();
+    return address;
+  }
+
+  /**
+   * Stops accepting and ends all connections, each when what it has in flight is answered.
+   * @param drainTimeoutMs what is open by then is cut.
+   */
+  async close(drainTimeoutMs: number): Promise<void> {
+    clearInterval(this.#expiry);
+    if (this.#server.listening) this.#server.close();
+    for (const socket of this.#refusals) socket.destroy();
+    for (const connection of this.#connections) connection.close();
+    if (this.#connections.size === 0) return;
+    const emptied = new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+    });
+    const cut = setTimeout(() => {
+      const open = this.#connections.size;
+      this.#options.logger.warn({ open }, 'drain timed out, cutting connections');
+      for (const connection of this.#connections) connection.destroy();
+    }, drainTimeoutMs);
+    await emptied;
+    clearTimeout(cut);
+  }
+
+  #accept(socket: Socket): void {
+    const { counters, logger, limits, maxConnections, outlets, protocol } = this.#options;
+    if (this.#connections.size >= maxConnections) {
+      this.#refuse(socket);
+      return;
+    }
+    let outlet;
+    try {
+      outlet = outlets.open(socket);
+    } catch (error) {
+      logger.error({ err: error }, 'a connection could not be set up');
+      socket.on('error', () => undefined).destroy();
+      return;
+    }
+    const onClosed = (): void => {
+      counters.connectionsOpen -= 1;
+      this.#connections.delete(connection);
+      logger.debug({ client: connection.remoteAddress }, 'connection closed');
+      if (this.#connections.size === 0) this.#onEmpty?.();
+    };
+    const connection: Connection<Frame> = new Connection({
+      ...{ socket, outlet, protocol, limits, counters, logger, onClosed },
+    });
+    counters.connectionsAccepted += 1;
+    counters.connectionsOpen += 1;
+    this.#connections.add(connection);
+    logger.debug({ client: connection.remoteAddress }, 'connection accepted');
+  }
+
+  /** Tells one client too many so, on Node's own socket: it never gets an outlet. */
+  #refuse(socket: Socket): void {
+    const { counters, logger, maxConnections, protocol } = this.#options;
+    counters.connectionsRefused += 1;
+    socket.on('error', () => undefined);
+    if (this.#refusals.size >= MAX_REFUSALS) {
+      socket.destroy();
+      return;
+    }
+    logger.warn({ maxConnections }, 'connection refused: there are as many as maxConnections');
+    this.#refusals.add(socket);
+    socket.on('close', () => this.#refusals.delete(socket));
+    const error = new ProtocolError(
+      'OVERLOADED',
+      `The broker has all of its ${maxConnections} connections; try again later`,
+    );
+    socket.resume();
+    socket.end(protocol.connectionError(error), () => socket.destroySoon());
+  }
+}
+
+/**
+ * Binds a server to `host:port`; resolves to the address with the port that was taken.
+ *
+ * @param option the option to change when that fails, as in `--listen`.
+ * @throws StartupError that says what is wrong with the address and what to do.
+ */
+export async function listenOn(server: Server, listen: string, option: string): Promise<string> {
+  const address = parseAddress(listen);
+  if (address === undefined) throw new StartupError(`${option} ${listen} is not host:port`);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => {
+      reject(cannotListen(error, listen, option));
+    });
+    server.listen({ host: address.host, port: address.port }, resolve);
+  });
+  server.removeAllListeners('error');
+  const { port } = server.address() as AddressInfo;
+  return formatAddress({ host: address.host, port });
+}
+
+function cannotListen(error: Error, listen: string, option: string): StartupError {
+  const reasons: Readonly<Record<string, string>> = {
+    EADDRINUSE: `the port is in use; stop what listens there, or choose another by ${option}`,
+    EACCES: `no permission; choose a port from 1024 on by ${option}`,
+    EADDRNOTAVAIL: `no network interface has this address; change ${option}`,
+    ENOTFOUND: `the host name is unknown; change ${option}`,
+  };
+  const reason = reasons[errnoOf(error) ?? ''] ?? `${error.message}; change ${option}`;
+  return new StartupError(`cannot listen on ${listen}: ${reason}`, { cause: error });
+}

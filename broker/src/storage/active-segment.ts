@@ -1,0 +1,138 @@
+import { unlinkSync } from 'node:fs';
+import type { BatchHeader, ByteChunks } from '@millrace/protocol';
+import type { LogEnvironment, LogOptions } from './log-environment.js';
+import { OffsetIndex } from './offset-index.js';
+import { openStorageFile } from './persistence/file.js';
+import type { SegmentWriter } from './persistence/persistence.js';
+import type { Segment } from './segment.js';
+import { SharedFile } from './shared-file.js';
+
+/**
+ * The write side of a log's last segment, until it is sealed: appended, then synced a last time, then
+ * trimmed to its data and let go.
+ */
+export class ActiveSegment {
+  /** How far this segment is known to be on the device, in bytes. */
+  #syncedTo: number;
+  #indexEntriesWritten = 0;
+  #indexWritten: Promise<void> = Promise.resolve();
+
+  private constructor(
+    readonly segment: Segment,
+    /** The file's name is not yet durable in its directory. */
+    public nameUnsynced: boolean,
+    readonly capacityBytes: number,
+    private readonly file: SharedFile,
+    private readonly writer: SegmentWriter,
+    private readonly index: OffsetIndex,
+    private readonly indexIntervalBytes: number,
+  ) {
+    this.#syncedTo = segment.sizeBytes;
+  }
+
+  /**
+   * Makes the file of a new, empty segment and begins to append to it.
+   * @throws Error with an errno code; no file is left then.
+   */
+  static create(
+    segment: Segment,
+    capacityBytes: number,
+    environment: LogEnvironment,
+    options: LogOptions,
+  ): ActiveSegment {
+    const file = openStorageFile(environment.native, segment.logPath, 'create');
+    const index = OffsetIndex.empty(segment.baseOffset);
+    return ActiveSegment.#begin(segment, true, capacityBytes, file, index, environment, options);
+  }
+
+  /** Goes on appending to a segment that a restart found, behind its data. */
+  static async reopen(
+    segment: Segment,
+    capacityBytes: number,
+    environment: LogEnvironment,
+    options: LogOptions,
+  ): Promise<ActiveSegment> {
+    const index = await segment.loadIndex(segment.sizeBytes);
+    const file = openStorageFile(environment.native, segment.logPath, 'readwrite');
+    return ActiveSegment.#begin(segment, false, capacityBytes, file, index, environment, options);
+  }
+
+  static #begin(
+    segment: Segment,
+    isNew: boolean,
+    capacityBytes: number,
+    file: ReturnType<typeof openStorageFile>,
+    index: OffsetIndex,
+    environment: LogEnvironment,
+    options: LogOptions,
+  ): ActiveSegment {
+    let writer: SegmentWriter;
+    try {
+      writer = environment.persistence.openSegment(file, capacityBytes, segment.sizeBytes);
+    } catch (error) {
+      file.close();
+      if (isNew) unlinkSync(segment.logPath);
+      throw error;
+    }
+    const shared = new SharedFile(file);
+    segment.goLive(shared, index, capacityBytes);
+    return new ActiveSegment(
+      segment,
+      isNew,
+      capacityBytes,
+      shared,
+      writer,
+      index,
+      options.indexIntervalBytes,
+    );
+  }
+
+  /** True when `bytes` more fit. */
+  fits(bytes: number): boolean {
+    return this.segment.sizeBytes + bytes <= this.capacityBytes;
+  }
+
+  /** Appends one batch whose base offset is final. Nothing changes when it throws. */
+  append(bytes: ByteChunks, batch: BatchHeader, baseOffset: number): void {
+    const position = this.segment.sizeBytes;
+    this.writer.append(bytes, position);
+    this.index.track({ ...batch, baseOffset }, position, this.indexIntervalBytes);
+    this.segment.sizeBytes = position + bytes.length;
+  }
+
+  /** Resolves when everything before byte `end` is on the device. */
+  async syncTo(end: number): Promise<void> {
+    if (end <= this.#syncedTo) return;
+    await this.writer.sync(this.#syncedTo, end);
+    this.#syncedTo = end;
+  }
+
+  /** Writes the index entries that came since the last call; calls wait for each other. */
+  writeIndex(): Promise<void> {
+    const writing = this.#indexWritten.catch(() => undefined).then(() => this.#writeNewEntries());
+    this.#indexWritten = writing;
+    return writing;
+  }
+
+  async #writeNewEntries(): Promise<void> {
+    const from = this.#indexEntriesWritten;
+    const upTo = this.index.count;
+    if (from === upTo) return;
+    await this.segment.writeIndex(this.index, from);
+    this.#indexEntriesWritten = upTo;
+  }
+
+  /** Trims the file to its data and lets go of it; readers keep what they hold. */
+  finish(): void {
+    this.writer.finish(this.segment.sizeBytes);
+    this.segment.retire();
+    this.file.release();
+  }
+
+  /** Lets go of the file without touching it: the log was deleted, or its disk failed. */
+  abandon(): void {
+    this.segment.forget();
+    this.writer.release();
+    this.file.release();
+  }
+}

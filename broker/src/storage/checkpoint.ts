@@ -1,0 +1,177 @@
+import { open, readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { crc32c } from '@millrace/protocol';
+import { syncDirectory } from './atomic-file.js';
+import { DataDirError, errnoOf } from './errors.js';
+
+/** What a partition knows to be on the device, and what it has promised about offsets. */
+export interface Checkpoint {
+  /** Base offset of the segment that `position` is in. */
+  readonly segmentBase: number;
+  /** Everything before this byte of that segment, and every earlier segment, is synced. */
+  readonly position: number;
+  /** The offset after the last record before `position`. */
+  readonly endOffset: number;
+  /** Leader epoch of the log's end. */
+  readonly leaderEpoch: number;
+  /** No offset at or beyond this was ever assigned: a restart continues here or later. */
+  readonly ceiling: number;
+  /** The first offset that the log still answers for. */
+  readonly startOffset: number;
+  /** A sync failed: what the page cache shows beyond `position` is not to be believed. */
+  readonly tailDistrusted: boolean;
+}
+
+/*
+ * The file is two slots of 512 bytes, written in turn and in place, so that rewriting it costs one
+ * sync, needs no space, and a torn write leaves the other slot. A slot, big-endian:
+ *
+ *     u32 magic 'MRCP' · u16 version · u16 flags (1 = tail distrusted) · u64 sequence
+ *     i64 segmentBase · i64 position · i64 endOffset · i64 ceiling · i64 startOffset · i32 leaderEpoch
+ *     u32 crc32c of the 60 bytes before
+ */
+const SLOT_BYTES = 512;
+const MAGIC = 0x4d524350;
+const VERSION = 1;
+const FLAG_DISTRUSTED = 1;
+const CHECKED_BYTES = 60;
+
+interface Slot {
+  readonly sequence: number;
+  readonly checkpoint: Checkpoint;
+}
+
+/** The checkpoint of one partition. Updates are merged and written one at a time. */
+export class CheckpointFile {
+  #sequence: number;
+  #current: Checkpoint | undefined;
+  #next: Promise<void> | undefined;
+  #running: Promise<void> | undefined;
+
+  private constructor(
+    readonly path: string,
+    slot: Slot | undefined,
+    /** A slot is damaged: the newest checkpoint may be the one that is lost. */
+    readonly slotLost: boolean,
+  ) {
+    this.#sequence = slot?.sequence ?? 0;
+    this.#current = slot?.checkpoint;
+  }
+
+  /**
+   * Reads the file at `path`, which need not exist.
+   * @throws DataDirError `damaged` when it exists and no slot can be read.
+   */
+  static async load(path: string): Promise<CheckpointFile> {
+    let bytes: Buffer;
+    try {
+      bytes = await readFile(path);
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return new CheckpointFile(path, undefined, false);
+      throw error;
+    }
+    const slots = [decodeSlot(bytes, 0), decodeSlot(bytes, SLOT_BYTES)];
+    const valid = slots.filter((slot) => typeof slot === 'object');
+    const newest = valid.sort((a, b) => b.sequence - a.sequence)[0];
+    if (newest === undefined) {
+      throw new DataDirError('damaged', `${path} is damaged: neither of its two slots is valid`);
+    }
+    return new CheckpointFile(path, newest, slots.includes('damaged'));
+  }
+
+  /** The last content that was asked for; undefined while there is none. */
+  get current(): Checkpoint | undefined {
+    return this.#current;
+  }
+
+  /** Resolves when the file durably holds the current content with `change` applied. */
+  update(change: Checkpoint | Partial<Checkpoint>): Promise<void> {
+    this.#current = { ...(this.#current ?? emptyCheckpoint), ...change };
+    if (this.#next !== undefined) return this.#next;
+    const before = this.#running ?? Promise.resolve();
+    const turn = before
+      .catch(() => undefined) // whoever asked for that write was told
+      .then(() => {
+        this.#next = undefined;
+        this.#running = this.#write();
+        return this.#running;
+      });
+    this.#next = turn;
+    return turn;
+  }
+
+  /** Resolves when no write is under way. */
+  async idle(): Promise<void> {
+    await Promise.allSettled([this.#next, this.#running]);
+  }
+
+  async #write(): Promise<void> {
+    const checkpoint = this.#current ?? emptyCheckpoint;
+    const sequence = this.#sequence + 1;
+    const creating = this.#sequence === 0;
+    const file = await open(this.path, creating ? 'w' : 'r+', 0o644);
+    try {
+      if (creating) {
+        const both = Buffer.alloc(2 * SLOT_BYTES);
+        encodeSlot({ sequence, checkpoint }).copy(both, (sequence % 2) * SLOT_BYTES);
+        await file.write(both, 0, both.length, 0);
+        await file.sync();
+      } else {
+        const slot = encodeSlot({ sequence, checkpoint });
+        await file.write(slot, 0, slot.length, (sequence % 2) * SLOT_BYTES);
+        await file.datasync();
+      }
+    } finally {
+      await file.close();
+    }
+    if (creating) await syncDirectory(dirname(this.path));
+    this.#sequence = sequence;
+  }
+}
+
+const emptyCheckpoint: Checkpoint = {
+  segmentBase: 0,
+  position: 0,
+  endOffset: 0,
+  leaderEpoch: 0,
+  ceiling: 0,
+  startOffset: 0,
+  tailDistrusted: false,
+};
+
+function encodeSlot({ sequence, checkpoint }: Slot): Buffer {
+  const slot = Buffer.alloc(SLOT_BYTES);
+  slot.writeUInt32BE(MAGIC, 0);
+  slot.writeUInt16BE(VERSION, 4);
+  slot.writeUInt16BE(checkpoint.tailDistrusted ? FLAG_DISTRUSTED : 0, 6);
+  slot.writeBigUInt64BE(BigInt(sequence), 8);
+  slot.writeBigInt64BE(BigInt(checkpoint.segmentBase), 16);
+  slot.writeBigInt64BE(BigInt(checkpoint.position), 24);
+  slot.writeBigInt64BE(BigInt(checkpoint.endOffset), 32);
+  slot.writeBigInt64BE(BigInt(checkpoint.ceiling), 40);
+  slot.writeBigInt64BE(BigInt(checkpoint.startOffset), 48);
+  slot.writeInt32BE(checkpoint.leaderEpoch, 56);
+  slot.writeUInt32BE(crc32c(slot.subarray(0, CHECKED_BYTES)), CHECKED_BYTES);
+  return slot;
+}
+
+/** A slot never written is all zeros and no loss. */
+function decodeSlot(file: Buffer, at: number): Slot | 'unused' | 'damaged' {
+  const slot = file.subarray(at, at + SLOT_BYTES);
+  if (slot.length < SLOT_BYTES) return 'damaged';
+  if (slot.every((byte) => byte === 0)) return 'unused';
+  if (slot.readUInt32BE(0) !== MAGIC || slot.readUInt16BE(4) !== VERSION) return 'damaged';
+  if (slot.readUInt32BE(CHECKED_BYTES) !== crc32c(slot.subarray(0, CHECKED_BYTES))) return 'damaged';
+  return {
+    sequence: Number(slot.readBigUInt64BE(8)),
+    checkpoint: {
+      segmentBase: Number(slot.readBigInt64BE(16)),
+      position: Number(slot.readBigInt64BE(24)),
+      endOffset: Number(slot.readBigInt64BE(32)),
+      ceiling: Number(slot.readBigInt64BE(40)),
+      startOffset: Number(slot.readBigInt64BE(48)),
+      leaderEpoch: slot.readInt32BE(56),
+      tailDistrusted: (slot.readUInt16BE(6) & FLAG_DISTRUSTED) !== 0,
+    },
+  };
+}

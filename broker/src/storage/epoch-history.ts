@@ -1,0 +1,72 @@
+import { join } from 'node:path';
+import { DataDirError } from './errors.js';
+import { readJsonFile, writeJsonFile } from './json-file.js';
+
+/** A leader epoch and the first offset written under it. */
+export interface LeaderEpoch {
+  readonly epoch: number;
+  readonly startOffset: number;
+  /**
+   * The offset after the last record before this epoch. Where it is smaller than `startOffset`, the
+   * offsets between were given up after an unclean stop and hold nothing.
+   */
+  readonly previousEndOffset: number;
+}
+
+const FILE_NAME = 'epochs.json';
+
+/** Every leader epoch of a partition's log, oldest first; kept in `epochs.json` beside it. */
+export class EpochHistory {
+  #epochs: readonly LeaderEpoch[];
+
+  private constructor(
+    private readonly path: string,
+    epochs: readonly LeaderEpoch[],
+  ) {
+    this.#epochs = epochs;
+  }
+
+  /** @throws DataDirError `damaged` */
+  static async load(directory: string): Promise<EpochHistory> {
+    const path = join(directory, FILE_NAME);
+    const content = await readJsonFile(path);
+    if (content === undefined) return new EpochHistory(path, []);
+    if (!Array.isArray(content) || !content.every(isLeaderEpoch)) {
+      throw new DataDirError('damaged', `${path} is damaged: it does not hold leader epochs`);
+    }
+    return new EpochHistory(path, content);
+  }
+
+  get latest(): LeaderEpoch | undefined {
+    return this.#epochs.at(-1);
+  }
+
+  get all(): readonly LeaderEpoch[] {
+    return this.#epochs;
+  }
+
+  /** True when a new segment may begin at `startOffset` although the one before ended earlier. */
+  explainsGap(previousEndOffset: number, startOffset: number): boolean {
+    return this.#epochs.some(
+      (epoch) => epoch.startOffset === startOffset && epoch.previousEndOffset >= previousEndOffset,
+    );
+  }
+
+  /** Resolves when `epoch` is durably the last one. */
+  async begin(epoch: LeaderEpoch): Promise<void> {
+    const epochs = [...this.#epochs.filter((known) => known.epoch < epoch.epoch), epoch];
+    await writeJsonFile(this.path, epochs);
+    this.#epochs = epochs;
+  }
+}
+
+function isLeaderEpoch(value: unknown): value is LeaderEpoch {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'epoch' in value &&
+    'startOffset' in value &&
+    'previousEndOffset' in value &&
+    [value.epoch, value.startOffset, value.previousEndOffset].every(Number.isSafeInteger)
+  );
+}

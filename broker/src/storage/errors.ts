@@ -1,0 +1,73 @@
+import { ProtocolError } from '@millrace/protocol';
+
+/** Why a data directory cannot be opened. */
+export type DataDirProblem =
+  'locked' | 'newer-format' | 'not-writable' | 'damaged' | 'not-a-data-directory';
+
+/** The data directory cannot be used; the message says which, why, and what to do. */
+export class DataDirError extends Error {
+  override readonly name = 'DataDirError';
+
+  constructor(
+    readonly problem: DataDirProblem,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** The errno name (`ENOSPC`, …) of a system error, or undefined. */
+export function errnoOf(error: unknown): string | undefined {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
+    return error.code;
+  }
+  return undefined;
+}
+
+/** True when the disk or the quota is full: the operation may be tried again once there is space. */
+export function isDiskFull(error: unknown): boolean {
+  const errno = errnoOf(error);
+  return errno === 'ENOSPC' || errno === 'EDQUOT';
+}
+
+/** System errors after which the same operation may succeed later. */
+const PASSING_ERRNOS = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EINTR']);
+
+/** True when a failed operation left nothing behind and may be tried again. */
+export function isPassing(error: unknown): boolean {
+  return (
+    error instanceof ProtocolError ||
+    isDiskFull(error) ||
+    PASSING_ERRNOS.has(errnoOf(error) ?? '')
+  );
+}
+
+/**
+ * What a client is told of a failed disk operation.
+ * @param what names it, as in `append to orders-3`.
+ * @param outcome `final` when the partition is offline because of it.
+ */
+export function storageFailure(
+  what: string,
+  error: unknown,
+  outcome: 'passing' | 'final' = 'passing',
+): ProtocolError {
+  if (error instanceof ProtocolError) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  if (outcome === 'final') {
+    return new ProtocolError(
+      'PARTITION_OFFLINE',
+      `${what} failed: ${reason}; the partition is offline until the broker restarts on a sound disk`,
+      { cause: error },
+    );
+  }
+  if (isDiskFull(error)) {
+    return new ProtocolError(
+      'DISK_FULL',
+      `${what}: no space left on the device; free space on the broker's disk and send again`,
+      { cause: error },
+    );
+  }
+  return new ProtocolError('STORAGE_ERROR', `${what}: ${reason}`, { cause: error });
+}

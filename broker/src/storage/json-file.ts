@@ -1,0 +1,58 @@
+import { readFile } from 'node:fs/promises';
+import { crc32c } from '@millrace/protocol';
+import { writeFileAtomically } from './atomic-file.js';
+import { DataDirError, errnoOf } from './errors.js';
+
+interface Envelope {
+  readonly crc32c: string;
+  readonly content: unknown;
+}
+
+/** `content` as metadata files hold it: readable JSON with a checksum over the content's own JSON. */
+export function encodeJsonFile(content: unknown): string {
+  const envelope: Envelope = { crc32c: checksum(content), content };
+  return `${JSON.stringify(envelope, undefined, 2)}\n`;
+}
+
+/** Replaces the metadata file at `path`, durably and as a whole. */
+export async function writeJsonFile(path: string, content: unknown): Promise<void> {
+  await writeFileAtomically(path, encodeJsonFile(content));
+}
+
+/**
+ * The content of the metadata file at `path`; undefined when there is no such file.
+ * @throws DataDirError `damaged` when it is not JSON or its checksum does not fit.
+ */
+export async function readJsonFile(path: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+  const envelope = parse(text);
+  if (envelope === undefined || envelope.crc32c !== checksum(envelope.content)) {
+    throw new DataDirError(
+      'damaged',
+      `${path} is damaged (its checksum does not fit); restore it from a backup`,
+    );
+  }
+  return envelope.content;
+}
+
+function parse(text: string): Envelope | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== 'object' || value === null) return undefined;
+    if (!('crc32c' in value) || !('content' in value)) return undefined;
+    if (typeof value.crc32c !== 'string') return undefined;
+    return { crc32c: value.crc32c, content: value.content };
+  } catch {
+    return undefined;
+  }
+}
+
+function checksum(content: unknown): string {
+  return crc32c(Buffer.from(JSON.stringify(content))).toString(16).padStart(8, '0');
+}

@@ -1,0 +1,20 @@
+import type { CheckpointFile } from './checkpoint.js';
+import type { EpochHistory } from './epoch-history.js';
+import type { ProducerStates } from './producer-states.js';
+import type { Segment } from './segment.js';
+
+/** What a log is made of once its directory has been read, and repaired where it had to be. */
+export interface LogState {
+  readonly segments: readonly Segment[];
+  readonly startOffset: number;
+  /** The offset after the last record. */
+  readonly dataEndOffset: number;
+  /** Where appending goes on: beyond `dataEndOffset` when offsets there may have been seen. */
+  readonly nextOffset: number;
+  readonly leaderEpoch: number;
+  readonly checkpoint: CheckpointFile;
+  readonly epochs: EpochHistory;
+  readonly producers: ProducerStates;
+  /** Bytes that recovery took off the end. */
+  readonly cutBytes: number;
+}

@@ -1,0 +1,132 @@
+import type { Native } from '@millrace/native';
+import type { Logger } from 'pino';
+import { TopicRegistry } from '../topics/topic-registry.js';
+import { DataDir } from './data-dir.js';
+import { storageFailure } from './errors.js';
+import { FileCache } from './file-cache.js';
+import { FlushScheduler } from './flush-scheduler.js';
+import { IndexCache } from './index-cache.js';
+import type { LogEnvironment } from './log-environment.js';
+import { choosePersistence } from './persistence/choose.js';
+import type { PersistName } from './persistence/persistence.js';
+import { ProducerIds } from './producer-ids.js';
+import type { StorageConfig } from './storage-config.js';
+
+export interface StorageOptions {
+  readonly dataDir: string;
+  readonly persist: PersistName;
+  readonly native: Native | undefined;
+  readonly logger: Logger;
+  readonly config: StorageConfig;
+  /** Milliseconds since the epoch; default `Date.now`. */
+  readonly now?: () => number;
+}
+
+export interface StorageStats {
+  readonly topics: number;
+  readonly partitions: number;
+  readonly offlinePartitions: number;
+  readonly segments: number;
+  readonly logBytes: number;
+  /** Descriptors of sealed segments kept open for readers. */
+  readonly openSegmentFiles: number;
+  readonly indexCacheBytes: number;
+}
+
+/** A broker's data directory, open: its topics, and what is needed to give out producer ids. */
+export interface Storage {
+  readonly clusterId: string;
+  readonly nodeId: number;
+  readonly topics: TopicRegistry;
+  /** A producer id that was never given before. @throws ProtocolError DISK_FULL, STORAGE_ERROR */
+  nextProducerId(): Promise<number>;
+  stats(): StorageStats;
+  /** Syncs and checkpoints everything, leaves the clean-stop marker, unlocks. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens a data directory: locks it, reads its topics, and recovers every log that the last broker did
+ * not close.
+ * @throws DataDirError when the directory cannot be used.
+ */
+export async function openStorage(options: StorageOptions): Promise<Storage> {
+  const { config, native, logger } = options;
+  const now = options.now ?? Date.now;
+  const dataDir = await DataDir.open(options.dataDir, native);
+  const environment: LogEnvironment = {
+    native,
+    persistence: choosePersistence(options.persist, config),
+    files: new FileCache(native, config.maxOpenSegmentFiles),
+    indexes: new IndexCache(config.indexCacheBytes),
+    flushes: new FlushScheduler(now),
+    config,
+    logger,
+    now,
+  };
+  try {
+    const producerIds = await ProducerIds.load(dataDir.path, config.producerIdBlock);
+    const topics = await TopicRegistry.load(dataDir.topicsPath, dataDir.cleanStop, environment);
+    return new OpenStorage(dataDir, topics, producerIds, environment);
+  } catch (error) {
+    await dataDir.close();
+    throw error;
+  }
+}
+
+class OpenStorage implements Storage {
+  #closing: Promise<void> | undefined;
+
+  constructor(
+    private readonly dataDir: DataDir,
+    readonly topics: TopicRegistry,
+    private readonly producerIds: ProducerIds,
+    private readonly environment: LogEnvironment,
+  ) {}
+
+  get clusterId(): string {
+    return this.dataDir.clusterId;
+  }
+
+  get nodeId(): number {
+    return this.dataDir.nodeId;
+  }
+
+  async nextProducerId(): Promise<number> {
+    try {
+      return await this.producerIds.next();
+    } catch (error) {
+      throw storageFailure('reserve producer ids', error);
+    }
+  }
+
+  stats(): StorageStats {
+    const topics = this.topics.list();
+    const partitions = topics.flatMap((topic) => topic.partitions);
+    return {
+      topics: topics.length,
+      partitions: partitions.length,
+      offlinePartitions: partitions.filter(({ state }) => state === 'offline').length,
+      segments: partitions.reduce((sum, partition) => sum + partition.segmentCount, 0),
+      logBytes: partitions.reduce((sum, partition) => sum + partition.sizeBytes, 0),
+      openSegmentFiles: this.environment.files.openFiles,
+      indexCacheBytes: this.environment.indexes.memoryBytes,
+    };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.topics.close();
+      await this.dataDir.markClean();
+    } finally {
+      this.environment.flushes.close();
+      this.environment.files.close();
+      await this.dataDir.close();
+    }
+  }
+}

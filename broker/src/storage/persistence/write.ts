@@ -1,0 +1,49 @@
+import type { ByteChunks } from '@millrace/protocol';
+import type { StorageFile } from './file.js';
+import type { Persistence, SegmentWriter } from './persistence.js';
+import { Preallocation } from './preallocation.js';
+
+/** Appends by `pwritev(2)` and syncs by `fdatasync(2)`, as Kafka's `FileChannel.write` does. */
+export class WritePersistence implements Persistence {
+  readonly name = 'write';
+
+  constructor(private readonly growStepMaxBytes: number) {}
+
+  openSegment(file: StorageFile, capacityBytes: number): SegmentWriter {
+    return new WriteSegment(file, new Preallocation(file, capacityBytes, this.growStepMaxBytes));
+  }
+}
+
+class WriteSegment implements SegmentWriter {
+  #finished = false;
+
+  constructor(
+    private readonly file: StorageFile,
+    private readonly space: Preallocation,
+  ) {}
+
+  append(bytes: ByteChunks, position: number): void {
+    this.space.ensure(position + bytes.length);
+    try {
+      this.file.write(bytes.chunks, position);
+    } catch (error) {
+      // A torn write must not be found by recovery behind a later, shorter one.
+      this.file.truncate(position);
+      throw error;
+    }
+  }
+
+  sync(): Promise<void> {
+    return this.file.sync();
+  }
+
+  finish(endPosition: number): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    if (this.file.size() > endPosition) this.file.truncate(endPosition);
+  }
+
+  release(): void {
+    this.#finished = true;
+  }
+}

@@ -1,0 +1,64 @@
+import { join } from 'node:path';
+import { DataDirError } from './errors.js';
+import { readJsonFile } from './json-file.js';
+import type { LogEnvironment } from './log-environment.js';
+import { PRODUCERS_FILE } from './log-files.js';
+import { ProducerStates } from './producer-states.js';
+import type { Segment } from './segment.js';
+
+interface Snapshot {
+  /** The state covers every batch below this offset. */
+  readonly offset: number;
+  readonly producers: unknown;
+}
+
+/**
+ * What the log's batches say of their producers: the snapshot, and the batches after it. Without a
+ * snapshot that can be used the whole log is walked, by its batch headers.
+ */
+export async function rebuildProducers(
+  directory: string,
+  segments: readonly Segment[],
+  endOffset: number,
+  environment: LogEnvironment,
+): Promise<ProducerStates> {
+  const { config } = environment;
+  const states = new ProducerStates({
+    maxProducers: config.maxProducersPerPartition,
+    expirationMs: config.producerExpirationMs,
+  });
+  if (segments.length === 0) return states;
+  const snapshot = await readSnapshot(join(directory, PRODUCERS_FILE), environment);
+  const usable =
+    snapshot !== undefined && snapshot.offset <= endOffset && states.restore(snapshot.producers);
+  const from = usable ? snapshot.offset : 0;
+  if (from === endOffset) return states;
+  const nowMs = environment.now();
+  for (const [i, segment] of segments.entries()) {
+    const next = segments[i + 1];
+    if (next !== undefined && next.baseOffset <= from) continue;
+    const position = await segment.locate(from, segment.sizeBytes);
+    if (position === undefined) continue;
+    await segment.forEachBatch(position, segment.sizeBytes, ({ header }) => {
+      states.record(header, header.baseOffset, 0, nowMs);
+    });
+  }
+  return states;
+}
+
+async function readSnapshot(
+  path: string,
+  environment: LogEnvironment,
+): Promise<Snapshot | undefined> {
+  try {
+    const content = await readJsonFile(path);
+    if (typeof content !== 'object' || content === null) return undefined;
+    if (!('offset' in content) || !('producers' in content)) return undefined;
+    if (typeof content.offset !== 'number') return undefined;
+    return { offset: content.offset, producers: content.producers };
+  } catch (error) {
+    if (!(error instanceof DataDirError)) throw error;
+    environment.logger.warn({ file: path }, 'a damaged producer snapshot is rebuilt from the log');
+    return undefined;
+  }
+}

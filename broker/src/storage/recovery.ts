@@ -1,0 +1,236 @@
+import { createReadStream, createWriteStream } from 'node:fs';
+import { open, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { ProtocolError } from '@millrace/protocol';
+import { syncDirectory } from './atomic-file.js';
+import { CheckpointFile } from './checkpoint.js';
+import type { Checkpoint } from './checkpoint.js';
+import { EpochHistory } from './epoch-history.js';
+import { DataDirError } from './errors.js';
+import type { LogEnvironment, LogOptions } from './log-environment.js';
+import { CHECKPOINT_FILE, findSegments } from './log-files.js';
+import type { FoundSegment } from './log-files.js';
+import type { LogState } from './log-state.js';
+import { openStorageFile } from './persistence/file.js';
+import { rebuildProducers } from './producer-recovery.js';
+import { Segment } from './segment.js';
+import { MAX_STORED_BATCH_BYTES } from './storage-config.js';
+import { checkTail, endOfContent } from './tail-check.js';
+
+/** A log's directory as it was left. */
+interface Found {
+  readonly name: string;
+  readonly directory: string;
+  readonly checkpoint: CheckpointFile;
+  readonly epochs: EpochHistory;
+  readonly segments: readonly FoundSegment[];
+}
+
+/** Where the log ends after its tail was looked at. */
+interface LogEnd {
+  readonly segmentBase: number;
+  readonly position: number;
+  readonly offset: number;
+  readonly cutBytes: number;
+}
+
+
+/**
+ * Reads a partition's directory. After an unclean stop everything past the checkpoint is checked, the
+ * first bad batch ends the log there, what is cut is kept beside it, and the rest is synced before this
+ * resolves. Below the checkpoint nothing is ever cut.
+ * @throws ProtocolError CORRUPT_LOG when what must be there is missing or damaged.
+ */
+export async function recoverLog(
+  name: string,
+  directory: string,
+  cleanStop: boolean,
+  environment: LogEnvironment,
+  options: LogOptions,
+): Promise<LogState> {
+  const found = await readDirectory(name, directory);
+  const { current } = found.checkpoint;
+  if (current === undefined && found.segments.length > 0) {
+    throw corrupt(`${directory} has segments but no ${CHECKPOINT_FILE}: it was lost`);
+  }
+  const trusted = current !== undefined && cleanStop && !current.tailDistrusted;
+  const end =
+    current === undefined
+      ? { segmentBase: 0, position: 0, offset: 0, cutBytes: 0 }
+      : trusted
+        ? cleanEnd(found, current)
+        : await recoverTail(found, current, environment);
+  const kept = found.segments.filter(({ baseOffset }) => baseOffset <= end.segmentBase);
+  const segments = kept.map(
+    ({ baseOffset, fileBytes }) =>
+      new Segment(
+        directory,
+        baseOffset,
+        baseOffset === end.segmentBase ? end.position : fileBytes,
+        environment,
+        options.indexIntervalBytes,
+      ),
+  );
+  const slotAllowance = found.checkpoint.slotLost ? environment.config.offsetCeilingBlock : 0;
+  const nextOffset = Math.max(end.offset, (current?.ceiling ?? 0) + slotAllowance);
+  const epoch = Math.max(current?.leaderEpoch ?? 0, found.epochs.latest?.epoch ?? 0);
+  return {
+    segments,
+    startOffset: current?.startOffset ?? 0,
+    dataEndOffset: end.offset,
+    nextOffset,
+    leaderEpoch: nextOffset === end.offset ? epoch : epoch + 1,
+    checkpoint: found.checkpoint,
+    epochs: found.epochs,
+    producers: await rebuildProducers(directory, segments, end.offset, environment),
+    cutBytes: end.cutBytes,
+  };
+}
+
+async function readDirectory(name: string, directory: string): Promise<Found> {
+  try {
+    const [checkpoint, epochs, segments] = await Promise.all([
+      CheckpointFile.load(join(directory, CHECKPOINT_FILE)),
+      EpochHistory.load(directory),
+      findSegments(directory),
+    ]);
+    return { name, directory, checkpoint, epochs, segments };
+  } catch (error) {
+    if (error instanceof DataDirError) throw corrupt(error.message, error);
+    throw error;
+  }
+}
+
+function cleanEnd(found: Found, { segmentBase, position, endOffset }: Checkpoint): LogEnd {
+  checkReachesCheckpoint(found, segmentBase, position);
+  return { segmentBase, position, offset: endOffset, cutBytes: 0 };
+}
+
+/** Everything below the checkpoint was on the device: if it is gone, that is damage, not a tail. */
+function checkReachesCheckpoint(found: Found, segmentBase: number, position: number): void {
+  if (position === 0) return;
+  const segment = found.segments.find(({ baseOffset }) => baseOffset === segmentBase);
+  if (segment !== undefined && segment.fileBytes >= position) return;
+  throw corrupt(
+    segment === undefined
+      ? `${found.directory}: the segment with base offset ${segmentBase} is missing`
+      : `${segment.path} ends at byte ${segment.fileBytes}, but was synced up to ${position}`,
+  );
+}
+
+async function recoverTail(
+  found: Found,
+  checkpoint: Checkpoint,
+  environment: LogEnvironment,
+): Promise<LogEnd> {
+  checkReachesCheckpoint(found, checkpoint.segmentBase, checkpoint.position);
+  const tail = found.segments.filter(({ baseOffset }) => baseOffset >= checkpoint.segmentBase);
+  let end: LogEnd = {
+    segmentBase: checkpoint.segmentBase,
+    position: checkpoint.position,
+    offset: checkpoint.endOffset,
+    cutBytes: 0,
+  };
+  let ended = false;
+  for (const segment of tail) {
+    const follows =
+      segment.baseOffset === end.offset ||
+      segment.baseOffset === end.segmentBase ||
+      found.epochs.explainsGap(end.offset, segment.baseOffset);
+    if (ended || !follows) {
+      ended = true;
+      end = { ...end, cutBytes: end.cutBytes + (await setAside(segment, environment)) };
+    } else {
+      end = await recoverSegment(found, segment, end, checkpoint, environment);
+      // Zeros at the end of a segment that another one continues come from a crash before its trim.
+      ended = end.cutBytes > 0;
+    }
+  }
+  await syncDirectoryIfThere(found);
+  await found.checkpoint.update({
+    segmentBase: end.segmentBase,
+    position: end.position,
+    endOffset: end.offset,
+    ceiling: Math.max(checkpoint.ceiling, end.offset),
+    tailDistrusted: false,
+  });
+  return end;
+}
+
+/** Checks one segment from where the log is known to be good, cuts what is not, and syncs the rest. */
+async function recoverSegment(
+  found: Found,
+  segment: FoundSegment,
+  before: LogEnd,
+  checkpoint: Checkpoint,
+  environment: LogEnvironment,
+): Promise<LogEnd> {
+  const continues = segment.baseOffset === before.segmentBase;
+  const from = continues ? before.position : 0;
+  const offset = continues ? before.offset : segment.baseOffset;
+  const file = openStorageFile(environment.native, segment.path, 'readwrite');
+  try {
+    const checked = checkpoint.tailDistrusted
+      ? { end: from, nextOffset: offset, problem: 'an earlier sync of it failed' }
+      : checkTail(file, from, {
+          offset,
+          maxBatchBytes: MAX_STORED_BATCH_BYTES,
+          maxLeaderEpoch: Math.max(checkpoint.leaderEpoch, found.epochs.latest?.epoch ?? 0),
+        });
+    const contentEnd = endOfContent(file, checked.end);
+    const cutBytes = contentEnd - checked.end;
+    if (cutBytes > 0) {
+      const keptAs = `${segment.path}.${checked.end}.cut`;
+      await keepBeside(segment.path, keptAs, checked.end);
+      environment.logger.warn(
+        { log: found.name, file: segment.path, position: checked.end, cutBytes, keptAs },
+        `recovery cut an un-synced tail: ${checked.problem ?? 'unreadable'}`,
+      );
+    }
+    if (file.size() > checked.end) file.truncate(checked.end);
+    await syncFile(segment.path);
+    return {
+      segmentBase: segment.baseOffset,
+      position: checked.end,
+      offset: checked.nextOffset,
+      cutBytes: before.cutBytes + cutBytes,
+    };
+  } finally {
+    file.close();
+  }
+}
+
+/** Keeps what is behind byte `position` of a segment in a file of its own. */
+async function keepBeside(path: string, keptAs: string, position: number): Promise<void> {
+  await pipeline(createReadStream(path, { start: position }), createWriteStream(keptAs));
+  await syncFile(keptAs);
+}
+
+/** Takes a whole segment that lies behind the end of the log out of it. */
+async function setAside(segment: FoundSegment, environment: LogEnvironment): Promise<number> {
+  const keptAs = `${segment.path}.cut`;
+  await rename(segment.path, keptAs);
+  environment.logger.warn(
+    { file: segment.path, keptAs, cutBytes: segment.fileBytes },
+    'recovery set aside a segment behind the end of the log',
+  );
+  return segment.fileBytes;
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function syncDirectoryIfThere(found: Found): Promise<void> {
+  if (found.segments.length > 0) await syncDirectory(found.directory);
+}
+
+function corrupt(message: string, cause?: unknown): ProtocolError {
+  return new ProtocolError('CORRUPT_LOG', message, cause === undefined ? {} : { cause });
+}

@@ -1,0 +1,253 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ProtocolError } from '@millrace/protocol';
+import { BatchScanner } from './batch-scanner.js';
+import type { ScannedBatch } from './batch-scanner.js';
+import { errnoOf } from './errors.js';
+import type { FileRegion } from './file-region.js';
+import type { LogEnvironment } from './log-environment.js';
+import { OffsetIndex } from './offset-index.js';
+import type { StorageFile } from './persistence/file.js';
+import { indexFileName, logFileName } from './segment-name.js';
+import type { SharedFile } from './shared-file.js';
+
+/** Ends of regions given lately, whose offsets tailing readers come back with. */
+const REMEMBERED_POSITIONS = 64;
+/** Reads of a walk through a whole segment. */
+const WALK_WINDOW_BYTES = 1024 * 1024;
+
+/**
+ * One file of a partition's log, as readers see it: record batches from `baseOffset` on, and a sparse
+ * index beside it. The bytes below `sizeBytes` never change.
+ */
+export class Segment {
+  readonly logPath: string;
+  readonly indexPath: string;
+  /** Where the data ends. The file may reach further while the segment is appended to. */
+  sizeBytes: number;
+  /** What a mapping of the file may span. */
+  mappableBytes: number;
+  /** The appender's file and index, while there is one. */
+  #live: { readonly file: SharedFile; readonly index: OffsetIndex } | undefined;
+  readonly #positions = new Map<number, number>();
+
+  constructor(
+    directory: string,
+    readonly baseOffset: number,
+    sizeBytes: number,
+    private readonly environment: LogEnvironment,
+    private readonly indexIntervalBytes: number,
+  ) {
+    this.logPath = join(directory, logFileName(baseOffset));
+    this.indexPath = join(directory, indexFileName(baseOffset));
+    this.sizeBytes = sizeBytes;
+    this.mappableBytes = sizeBytes;
+  }
+
+  /** From now on readers share the appender's file and index. */
+  goLive(file: SharedFile, index: OffsetIndex, capacityBytes: number): void {
+    // A cached descriptor may be mapped no further than the segment once reached.
+    this.environment.files.drop(this.logPath);
+    this.environment.indexes.drop(this.indexPath);
+    this.#live = { file, index };
+    this.mappableBytes = capacityBytes;
+  }
+
+  /** The appender is done; readers open the file by themselves again. */
+  retire(): void {
+    if (this.#live === undefined) return;
+    this.environment.indexes.put(this.indexPath, this.#live.index);
+    this.#live = undefined;
+    this.mappableBytes = this.sizeBytes;
+  }
+
+  /** Forgets cached descriptors and indexes, because the segment goes away. */
+  forget(): void {
+    this.#live = undefined;
+    this.environment.files.drop(this.logPath);
+    this.environment.indexes.drop(this.indexPath);
+  }
+
+  /** The file, with one more user: the caller releases it. */
+  acquire(): SharedFile {
+    if (this.#live === undefined) return this.environment.files.acquire(this.logPath);
+    this.#live.file.retain();
+    return this.#live.file;
+  }
+
+  /** The index: of the appender, from the cache, from its file, or rebuilt from the log. */
+  index(): OffsetIndex | Promise<OffsetIndex> {
+    return (
+      this.#live?.index ??
+      this.environment.indexes.get(this.indexPath, () => this.#loadSealedIndex())
+    );
+  }
+
+  /** The end at `position` belongs to `offset`: whoever was served up to there asks for it next. */
+  remember(offset: number, position: number): void {
+    this.#positions.delete(offset);
+    this.#positions.set(offset, position);
+    if (this.#positions.size <= REMEMBERED_POSITIONS) return;
+    for (const oldest of this.#positions.keys()) {
+      this.#positions.delete(oldest);
+      return;
+    }
+  }
+
+  /**
+   * Where the batch starts that holds `offset` or, after a gap, the first beyond it; undefined when the
+   * segment ends before. `end` is where the visible data ends.
+   */
+  async locate(offset: number, end: number): Promise<number | undefined> {
+    if (offset <= this.baseOffset) return end > 0 ? 0 : undefined;
+    const remembered = this.#positions.get(offset);
+    if (remembered !== undefined) return remembered < end ? remembered : undefined;
+    const index = await this.index();
+    const entry = index.floorOffset(offset);
+    if (entry?.offset === offset) return entry.position < end ? entry.position : undefined;
+    const found = await this.#walk(
+      entry?.position ?? 0,
+      end,
+      ({ header }) => header.baseOffset + header.lastOffsetDelta >= offset,
+    );
+    return found?.position;
+  }
+
+  /**
+   * Whole batches from `position` on, at most `maxBytes` unless the first is larger and `atLeastOne`;
+   * undefined when the first does not fit.
+   * @throws ProtocolError CORRUPT_LOG when there is no batch at `position`.
+   */
+  async region(
+    position: number,
+    end: number,
+    maxBytes: number,
+    atLeastOne: boolean,
+  ): Promise<FileRegion | undefined> {
+    const length = await this.#regionLength(position, end, maxBytes, atLeastOne);
+    if (length === 0) return undefined;
+    const shared = this.acquire();
+    return {
+      file: shared.file,
+      position,
+      length,
+      mappableBytes: Math.max(this.mappableBytes, position + length),
+      release: () => shared.release(),
+    };
+  }
+
+  /** The first batch at or beyond byte `from` whose largest timestamp is at least `timestampMs`. */
+  async findTimestamp(timestampMs: number, end: number): Promise<ScannedBatch | undefined> {
+    const index = await this.index();
+    const from = index.floorTimestamp(timestampMs)?.position ?? 0;
+    return this.#walk(from, end, ({ header }) => header.maxTimestampMs >= timestampMs);
+  }
+
+  /** Calls `visit` for each batch from byte `from` to `end`; returns where walking ended. */
+  async forEachBatch(
+    from: number,
+    end: number,
+    visit: (batch: ScannedBatch) => void,
+  ): Promise<number> {
+    let ended = from;
+    await this.#walk(
+      from,
+      end,
+      (batch) => {
+        visit(batch);
+        ended = batch.position + batch.header.sizeBytes;
+        return false;
+      },
+      WALK_WINDOW_BYTES,
+    );
+    return ended;
+  }
+
+  /** The index of the data before `end`: what the file holds of it, and the rest from the log. */
+  async loadIndex(end: number): Promise<OffsetIndex> {
+    let bytes: Buffer = Buffer.alloc(0);
+    try {
+      bytes = await readFile(this.indexPath);
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+    }
+    const index = OffsetIndex.parse(this.baseOffset, bytes, end);
+    await this.forEachBatch(index.last?.position ?? 0, end, ({ header, position }) =>
+      index.track(header, position, this.indexIntervalBytes),
+    );
+    return index;
+  }
+
+  /** An index that a crash left short or damaged is written anew, so that it is rebuilt once. */
+  async #loadSealedIndex(): Promise<OffsetIndex> {
+    const index = await this.loadIndex(this.sizeBytes);
+    if (!index.asStored) {
+      await this.writeIndex(index).catch((error: unknown) => {
+        this.environment.logger.warn({ err: error, file: this.indexPath }, 'could not write the index');
+      });
+    }
+    return index;
+  }
+
+  /** Writes the index's entries from the `from`-th on. It need not be durable: it can be rebuilt. */
+  async writeIndex(index: OffsetIndex, from = 0): Promise<void> {
+    await writeFile(this.indexPath, index.encode(from), { flag: from === 0 ? 'w' : 'a' });
+  }
+
+  async #regionLength(
+    position: number,
+    end: number,
+    maxBytes: number,
+    atLeastOne: boolean,
+  ): Promise<number> {
+    if (end - position <= maxBytes) return end - position;
+    const limit = position + maxBytes;
+    const boundary = (await this.index()).floorPosition(limit)?.position ?? 0;
+    if (boundary > position) return boundary - position;
+    let length = 0;
+    await this.#walk(position, end, ({ position: at, header }) => {
+      const reached = at + header.sizeBytes;
+      if (reached > limit && !(length === 0 && atLeastOne)) return true;
+      length = reached - position;
+      return reached >= limit;
+    }).then((stopped) => {
+      if (stopped === undefined && length === 0) throw this.#noBatchAt(position);
+    });
+    return length;
+  }
+
+  /** The first batch from `from` on for which `stop` holds. Cold pages are read off the main thread. */
+  async #walk(
+    from: number,
+    end: number,
+    stop: (batch: ScannedBatch) => boolean,
+    windowBytes?: number,
+  ): Promise<ScannedBatch | undefined> {
+    if (from >= end) return undefined;
+    const shared = this.acquire();
+    try {
+      await warmIfCold(shared.file, from, Math.min(end - from, windowBytes ?? WALK_WINDOW_BYTES));
+      const scanner = new BatchScanner(shared.file, from, end, windowBytes);
+      for (;;) {
+        const batch = scanner.next();
+        if (batch === undefined) return undefined;
+        if (stop(batch)) return batch;
+      }
+    } finally {
+      shared.release();
+    }
+  }
+
+  #noBatchAt(position: number): ProtocolError {
+    return new ProtocolError(
+      'CORRUPT_LOG',
+      `${this.logPath}: there is no record batch at byte ${position}, where one must start`,
+    );
+  }
+}
+
+/** Waits until the range is in the page cache, where that can be known and is not so already. */
+async function warmIfCold(file: StorageFile, position: number, length: number): Promise<void> {
+  if (file.native?.residency(position, length) !== 'cold') return;
+  await file.native.warm(position, length);
+}

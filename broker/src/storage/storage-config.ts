@@ -1,0 +1,84 @@
+/** How hard `acks=all` tries: `fsync` waits for the disk, `pagecache` only for the operating system. */
+export type Durability = 'fsync' | 'pagecache';
+
+/** When consumers see a batch: once it is appended, or once it is synced. */
+export type Visibility = 'appended' | 'durable';
+
+/** Every bound and default of the storage layer. Sizes in bytes, times in milliseconds. */
+export interface StorageConfig {
+  /** Default of the topic option `segment.bytes`: a segment is sealed before it grows beyond this. */
+  readonly segmentBytes: number;
+  /** Default of the topic option `max.message.bytes`: the largest batch, as stored. */
+  readonly maxMessageBytes: number;
+  /** The most records one batch may hold. */
+  readonly maxRecordsPerBatch: number;
+  /** Default of the topic option `flush.ms`: appended bytes are synced at most this much later. */
+  readonly flushMs: number;
+  /** Default of the topic option `flush.bytes`: this many un-synced bytes start a sync at once. */
+  readonly flushBytes: number;
+  readonly durability: Durability;
+  readonly visibility: Visibility;
+  /** Default of the topic option `index.interval.bytes`: log bytes between two index entries. */
+  readonly indexIntervalBytes: number;
+  /**
+   * Default of the topic option `message.timestamp.after.max.ms` (KIP-937): how far in the future
+   * a record's timestamp may lie.
+   */
+  readonly timestampAfterMaxMs: number;
+  /** Offsets reserved durably ahead of the log end, so that none is reused after a power cut. */
+  readonly offsetCeilingBlock: number;
+  /** A partition's checkpoint is rewritten at most this often while it is appended to. */
+  readonly checkpointIntervalMs: number;
+  /** The file of an active segment grows by at most this much at a time. */
+  readonly growStepMaxBytes: number;
+  /** How far ahead of the write position one mapped segment is pre-faulted, at most. */
+  readonly prefaultLeadBytes: number;
+  /** What all partitions together may have pre-faulted and not yet written. */
+  readonly prefaultBudgetBytes: number;
+  /** Descriptors of sealed segments kept open for readers. */
+  readonly maxOpenSegmentFiles: number;
+  /** Memory for the index entries of sealed segments. */
+  readonly indexCacheBytes: number;
+  /** Producers a partition remembers for de-duplication; beyond it the longest idle is forgotten. */
+  readonly maxProducersPerPartition: number;
+  /** A producer that was idle this long is forgotten. */
+  readonly producerExpirationMs: number;
+  /** Producer ids reserved durably at a time. */
+  readonly producerIdBlock: number;
+  readonly maxTopics: number;
+  /** All partitions of the broker together. */
+  readonly maxPartitions: number;
+}
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** The largest batch that any topic may allow (`max.message.bytes`), so the largest in any log. */
+export const MAX_STORED_BATCH_BYTES = 64 * MiB;
+
+/** The largest `segment.bytes`: positions in an index have 32 bits. */
+export const MAX_SEGMENT_BYTES = 2 * 1024 * MiB;
+
+export const defaultStorageConfig: StorageConfig = {
+  segmentBytes: 1024 * MiB,
+  maxMessageBytes: 8 * MiB,
+  maxRecordsPerBatch: 100_000,
+  flushMs: 1_000,
+  flushBytes: 64 * MiB,
+  durability: 'fsync',
+  visibility: 'appended',
+  indexIntervalBytes: 16 * KiB,
+  timestampAfterMaxMs: 3_600_000,
+  offsetCeilingBlock: 200_000,
+  checkpointIntervalMs: 1_000,
+  growStepMaxBytes: 16 * MiB,
+  prefaultLeadBytes: 4 * MiB,
+  prefaultBudgetBytes: 64 * MiB,
+  maxOpenSegmentFiles: 512,
+  indexCacheBytes: 32 * MiB,
+  maxProducersPerPartition: 10_000,
+  producerExpirationMs: 86_400_000,
+  producerIdBlock: 1_000,
+  maxTopics: 10_000,
+  maxPartitions: 20_000,
+};

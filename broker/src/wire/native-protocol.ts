@@ -1,0 +1,137 @@
+import {
+  apiOfRequest,
+  encodeErrorFrame,
+  encodeResponseFrame,
+  FrameDecoder,
+  NO_API_KEY,
+  NO_CORRELATION_ID,
+  ProtocolError,
+} from '@millrace/protocol';
+import type { Api, Frame, FrameLimits } from '@millrace/protocol';
+import type { Logger } from 'pino';
+import type { ApiCounters, BrokerCounters } from '../counters.js';
+import type { RequestContext } from '../handlers/context.js';
+import type { AnyHandler, Reply } from '../handlers/handler.js';
+import { ConnectionFatalError } from '../handlers/handler.js';
+import { releaseParts } from '../net/outbound-queue.js';
+import type { WireDecoder, WireProtocol, WireReply } from './wire-protocol.js';
+
+export interface NativeProtocolOptions {
+  /** One for each API that is served. */
+  readonly handlers: readonly AnyHandler[];
+  readonly frameLimits: FrameLimits;
+  readonly counters: BrokerCounters;
+  readonly logger: Logger;
+}
+
+interface Route {
+  readonly handler: AnyHandler;
+  readonly counters: ApiCounters;
+}
+
+const noBody = [] as const;
+
+/** The native protocol: frames to handlers, replies and errors to frames. It knows no storage. */
+export class NativeProtocol implements WireProtocol<Frame> {
+  readonly #routes = new Map<number, Route>();
+  readonly #options: NativeProtocolOptions;
+
+  constructor(options: NativeProtocolOptions) {
+    this.#options = options;
+    for (const handler of options.handlers) {
+      const { apiKey, name } = handler.api;
+      this.#routes.set(apiKey, { handler, counters: options.counters.api(apiKey, name) });
+    }
+  }
+
+  newDecoder(): WireDecoder<Frame> {
+    return new FrameDecoder(this.#options.frameLimits);
+  }
+
+  async serve(frame: Frame, context: RequestContext): Promise<WireReply | undefined> {
+    const route = this.#routes.get(frame.apiKey);
+    const counters = route?.counters ?? this.#options.counters.unknownApi;
+    counters.requests += 1;
+    try {
+      const api = apiOfRequest(frame);
+      if (route === undefined) throw notServed(api);
+      const request = api.decodeRequest(frame.fields);
+      const pending = route.handler.handle(request, frame.payload, context);
+      const reply = pending instanceof Promise ? await pending : pending;
+      return reply === undefined ? undefined : encodeReply(api, frame.correlationId, reply);
+    } catch (error) {
+      return this.#errorReply(frame, error, counters, context);
+    } finally {
+      counters.latency.observe(performance.now() - context.receivedAtMs);
+    }
+  }
+
+  timeoutReply(frame: Frame): Buffer {
+    const name = this.#routes.get(frame.apiKey)?.handler.api.name ?? `API ${frame.apiKey}`;
+    const error = new ProtocolError(
+      'REQUEST_TIMED_OUT',
+      `${name}: not done within the time for a request; it may still be carried out`,
+    );
+    this.#routes.get(frame.apiKey)?.counters.countError(error.errorName);
+    return encodeErrorFrame(frame, error);
+  }
+
+  connectionError(error: ProtocolError): Buffer {
+    const head = { apiKey: NO_API_KEY, apiVersion: 0, correlationId: NO_CORRELATION_ID };
+    return encodeErrorFrame(head, error);
+  }
+
+  #errorReply(
+    frame: Frame,
+    error: unknown,
+    counters: ApiCounters,
+    context: RequestContext,
+  ): WireReply {
+    if (error instanceof ConnectionFatalError) {
+      counters.countError('UNKNOWN_SERVER_ERROR');
+      throw error;
+    }
+    const answer = this.#asProtocolError(error, frame, context);
+    counters.countError(answer.errorName);
+    return { head: encodeErrorFrame(frame, answer), body: noBody };
+  }
+
+  #asProtocolError(error: unknown, frame: Frame, context: RequestContext): ProtocolError {
+    const { logger } = this.#options;
+    const client = context.connection.remoteAddress;
+    const { apiKey, correlationId } = frame;
+    if (error instanceof ProtocolError) {
+      const { errorName, message } = error;
+      logger.debug({ client, apiKey, correlationId, error: errorName, reason: message }, 'refused');
+      return error;
+    }
+    logger.error({ err: error, client, apiKey, correlationId }, 'a handler failed');
+    return new ProtocolError('UNKNOWN_SERVER_ERROR');
+  }
+}
+
+/** Encodes a reply; when that fails, what it holds is released. */
+function encodeReply(
+  api: Api<unknown, unknown>,
+  correlationId: number,
+  { response, payload }: Reply<unknown>,
+): WireReply {
+  try {
+    let payloadBytes = 0;
+    for (const part of payload) payloadBytes += part.length;
+    const head = encodeResponseFrame(api, correlationId, response, payloadBytes);
+    return { head, body: payload };
+  } catch (error) {
+    releaseParts(payload);
+    if (!(error instanceof ProtocolError)) throw error;
+    throw new ProtocolError(
+      'LIMIT_EXCEEDED',
+      `${api.name}: the answer does not fit into one response (${error.message})`,
+      { cause: error },
+    );
+  }
+}
+
+function notServed(api: Api<unknown, unknown>): ProtocolError {
+  return new ProtocolError('UNKNOWN_API', `${api.name} is not served on this port`);
+}

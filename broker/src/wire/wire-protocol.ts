@@ -1,0 +1,39 @@
+import type { ProtocolError } from '@millrace/protocol';
+import type { RequestContext } from '../handlers/context.js';
+import type { OutboundPart } from '../net/outbound-queue.js';
+
+/** What leaves for one request: encoded bytes, and file regions that follow them. */
+export interface WireReply {
+  readonly head: Buffer;
+  readonly body: readonly OutboundPart[];
+}
+
+/** Cuts the bytes of one connection into frames. */
+export interface WireDecoder<Frame> {
+  /** @throws ProtocolError when the stream makes no sense; it cannot be resumed. */
+  push(chunk: Buffer): readonly Frame[];
+  /** Frames that a failing {@link push} had completed before the bad one. */
+  readonly framesBeforeError: readonly Frame[];
+  /** Bytes of the frame that is incomplete. */
+  readonly bufferedBytes: number;
+}
+
+/**
+ * A protocol that a listener speaks. Connections know no more of it than this, so another one (on
+ * another port) is another implementation.
+ */
+export interface WireProtocol<Frame> {
+  newDecoder(): WireDecoder<Frame>;
+  /**
+   * Serves one request. Handlers run synchronously up to their first wait, so requests reach the
+   * log in the order of these calls.
+   *
+   * Resolves to undefined when there is nothing to answer.
+   * @throws ConnectionFatalError when the connection must be closed; nothing else.
+   */
+  serve(frame: Frame, context: RequestContext): Promise<WireReply | undefined>;
+  /** The answer to a request that took too long. */
+  timeoutReply(frame: Frame): Buffer;
+  /** The last words to a client whose stream makes no sense, or that is not let in. */
+  connectionError(error: ProtocolError): Buffer;
+}

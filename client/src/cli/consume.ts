@@ -1,0 +1,103 @@
+import { Command } from 'commander';
+import type { StartPosition } from '../consumer/options.js';
+import { withSession, type Environment, type Session } from './environment.js';
+import { OutputClosedError, UsageError } from './exit.js';
+import { jsonLine, parseFormat, valueLine, type Formatter } from './format.js';
+import { Output } from './output.js';
+import { collect, positiveInteger } from './parse.js';
+import { Progress } from './progress.js';
+
+interface ConsumeOptions {
+  readonly from: string;
+  readonly partition?: readonly string[];
+  readonly maxMessages?: number;
+  readonly exitAtEnd?: boolean;
+  readonly format?: string;
+  readonly json?: boolean;
+}
+
+/** `millrace consume TOPIC`: prints messages as they come. */
+export function consumeCommand(environment: Environment): Command {
+  return new Command('consume')
+    .description('print the messages of a topic, and go on with new ones until Ctrl-C')
+    .argument('<topic>')
+    .option('-o, --from <position>', 'beginning, end, an offset, or a time (ISO 8601)', 'beginning')
+    .option('-p, --partition <number>', 'only this partition (repeatable)', collect)
+    .option('-n, --max-messages <count>', 'stop after so many', positiveInteger('--max-messages'))
+    .option('-e, --exit-at-end', 'stop where there is nothing more at present')
+    .option('-F, --format <format>', 'how to print a message; see below')
+    .option('--json', 'print each message as one line of JSON')
+    .addHelpText(
+      'after',
+      '\nFormat: %t topic, %p partition, %o offset, %T timestamp (Unix, ms), %k key, %v value,\n' +
+        '%h headers (name=value,…), %% a percent sign, \\n \\t \\r \\0 \\\\. Default: %v\\n\n' +
+        'Bytes are printed as they are. With --json, what is not UTF-8 is {"base64": "…"}.\n' +
+        'Reading starts at the beginning, as kcat does: nothing is skipped unless asked for.\n' +
+        'Ctrl-C exits with 130; a reader that goes away (| head) ends it quietly with 0.',
+    )
+    .action((topic: string, options: ConsumeOptions) => {
+      const format = chooseFormat(options);
+      const from = parseFrom(options.from);
+      const partitions = options.partition?.map(parsePartition);
+      return withSession(environment, (session) =>
+        consumeTo(environment, session, { topic, from, partitions, format, options }),
+      );
+    });
+}
+
+interface Task {
+  readonly topic: string;
+  readonly from: StartPosition;
+  readonly partitions: readonly number[] | undefined;
+  readonly format: Formatter;
+  readonly options: ConsumeOptions;
+}
+
+async function consumeTo(
+  { stdout, stderr }: Environment,
+  { client, signal, abort }: Session,
+  { topic, from, partitions, format, options }: Task,
+): Promise<void> {
+  const { maxMessages = Infinity, exitAtEnd = false } = options;
+  const output = new Output(stdout, () => abort(new OutputClosedError('The reader has gone')));
+  const progress = new Progress(stderr, 'read', !stdout.isTTY);
+  const consumer = client.consumer({ topics: [topic], from, partitions, exitAtEnd, signal });
+  let left = maxMessages;
+  try {
+    for await (const batch of consumer.batches()) {
+      for (const message of batch) {
+        if (output.write(format(message))) await output.flush();
+        progress.add(1);
+        left -= 1;
+        if (left === 0) break;
+      }
+      await output.flush();
+      if (left === 0) break;
+    }
+  } finally {
+    progress.end();
+  }
+}
+
+function chooseFormat({ format, json }: ConsumeOptions): Formatter {
+  if (json === true && format !== undefined) {
+    throw new UsageError('--json and --format exclude each other');
+  }
+  if (json === true) return jsonLine;
+  return format === undefined ? valueLine : parseFormat(format);
+}
+
+function parseFrom(text: string): StartPosition {
+  if (text === 'beginning' || text === 'end') return text;
+  if (/^\d+$/.test(text)) return { offset: Number(text) };
+  const date = /^\d{4}-\d{2}/.test(text) ? new Date(text) : undefined;
+  if (date !== undefined && !Number.isNaN(date.getTime())) return date;
+  throw new UsageError(
+    `--from takes beginning, end, an offset or a time such as 2026-01-31T12:00:00Z, not "${text}"`,
+  );
+}
+
+function parsePartition(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new UsageError(`--partition takes a number from 0 on, not "${text}"`);
+}

@@ -1,0 +1,69 @@
+import { Command, CommanderError, Option } from 'commander';
+import { InvalidArgumentError } from '../errors.js';
+import { DEFAULT_PORT } from '../net/address.js';
+import { CLIENT_VERSION } from '../version.js';
+import { consumeCommand } from './consume.js';
+import type { Environment } from './environment.js';
+import { exitCode, explain, InterruptedError, OutputClosedError, UsageError } from './exit.js';
+import { produceCommand } from './produce.js';
+import { topicCommand } from './topic.js';
+
+/**
+ * Runs the `millrace` command and sets the process's exit code: 0 done, 1 failed (one line on
+ * stderr says why), 2 wrong usage, 130 ended by Ctrl-C.
+ *
+ * @param argv as `process.argv`
+ */
+export async function run(argv: readonly string[]): Promise<void> {
+  const program = new Command('millrace');
+  const broker = (): string => program.opts<{ broker: string }>().broker;
+  const { stdin, stdout, stderr } = process;
+  const environment: Environment = { stdin, stdout, stderr, broker };
+  // A reader that has gone is dealt with where the output is written; nothing else may crash.
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') process.exitCode = exitCode.failed;
+  });
+  stderr.on('error', () => undefined);
+  program
+    .description('Command line of the millrace message broker.')
+    .version(CLIENT_VERSION)
+    .addOption(
+      new Option('-b, --broker <host:port>', 'the broker to talk to (several: with commas)')
+        .env('MILLRACE_BROKER')
+        .default(`127.0.0.1:${DEFAULT_PORT}`),
+    );
+  for (const command of [
+    topicCommand(environment),
+    produceCommand(environment),
+    consumeCommand(environment),
+  ]) {
+    program.addCommand(command);
+  }
+  everyCommand(program, (command) => {
+    command.exitOverride().showHelpAfterError('(--help tells more)');
+  });
+  try {
+    await program.parseAsync(argv);
+    process.exitCode ??= exitCode.ok;
+  } catch (error) {
+    process.exitCode = codeOf(error, broker());
+  }
+}
+
+function everyCommand(command: Command, apply: (command: Command) => void): void {
+  apply(command);
+  for (const child of command.commands) everyCommand(child, apply);
+}
+
+/** The exit code for what ended a command; prints the line that goes with it. */
+function codeOf(error: unknown, broker: string): number {
+  // Commander has printed its own.
+  if (error instanceof CommanderError) {
+    return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
+  }
+  if (error instanceof OutputClosedError) return exitCode.ok;
+  if (error instanceof InterruptedError) return exitCode.interrupted;
+  process.stderr.write(`millrace: ${explain(error, broker)}\n`);
+  const wrongUsage = error instanceof UsageError || error instanceof InvalidArgumentError;
+  return wrongUsage ? exitCode.usage : exitCode.failed;
+}

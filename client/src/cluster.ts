@@ -1,0 +1,273 @@
+import { metadataApi, type Api, type MetadataResponse } from '@millrace/protocol';
+import { ConnectionError, MillraceError, toMillraceError, UnknownTopicError } from './errors.js';
+import type { EventListener } from './events.js';
+import { formatAddress, type Address } from './net/address.js';
+import type { Connection, Reply } from './net/connection.js';
+import type { ConnectionPool, Purpose } from './net/connection-pool.js';
+import { Deferred } from './util/async.js';
+import { retry } from './util/retry.js';
+import type { BackoffOptions } from './util/backoff.js';
+
+/** A partition as metadata shows it. */
+export interface PartitionRoute {
+  /** Node id of the leader; -1 while there is none. */
+  readonly leader: number;
+  readonly leaderEpoch: number;
+}
+
+/** A topic as metadata shows it; partition numbers are the indexes. */
+export interface TopicRoute {
+  readonly name: string;
+  readonly topicId: string;
+  readonly partitions: readonly PartitionRoute[];
+}
+
+/** What a cluster needs from its client. */
+export interface ClusterOptions {
+  readonly brokers: readonly Address[];
+  readonly requestTimeoutMs: number;
+  readonly retryBackoff: BackoffOptions;
+  readonly onEvent: EventListener;
+}
+
+/** Limits of one call. */
+export interface CallLimits {
+  readonly signal?: AbortSignal | undefined;
+  /** How long a retriable failure is retried; default `requestTimeoutMs`. */
+  readonly retryForMs?: number | undefined;
+}
+
+/**
+ * Who leads which partition, and where that node is. Asked for when needed, kept until somebody
+ * finds it wrong ({@link forget}): an answer is never older than the last error that doubted it.
+ */
+export class Cluster {
+  readonly pool: ConnectionPool;
+  readonly #options: ClusterOptions;
+  readonly #topics = new Map<string, TopicRoute>();
+  readonly #nodes = new Map<number, Address>();
+  #lastGood: Address | undefined;
+  #wanted = new Map<string, Deferred<TopicRoute | undefined>>();
+  #looking = false;
+
+  constructor(pool: ConnectionPool, options: ClusterOptions) {
+    this.pool = pool;
+    this.#options = options;
+  }
+
+  get requestTimeoutMs(): number {
+    return this.#options.requestTimeoutMs;
+  }
+
+  get retryBackoff(): BackoffOptions {
+    return this.#options.retryBackoff;
+  }
+
+  get onEvent(): EventListener {
+    return this.#options.onEvent;
+  }
+
+  /** The topic, when it is known already. */
+  peek(topic: string): TopicRoute | undefined {
+    return this.#topics.get(topic);
+  }
+
+  /** Drops what is known of a topic, for it turned out to be wrong. */
+  forget(topic: string): void {
+    this.#topics.delete(topic);
+  }
+
+  /** Where a node listens; undefined for one that metadata has not shown. */
+  addressOf(node: number): Address | undefined {
+    return this.#nodes.get(node);
+  }
+
+  /**
+   * The topic, from the cache or by asking. One attempt; questions of the same moment share a
+   * request.
+   *
+   * @throws UnknownTopicError when the broker has no such topic; ConnectionError and others.
+   */
+  async topic(name: string): Promise<TopicRoute> {
+    const route = this.#topics.get(name) ?? (await this.#lookUp(name));
+    if (route !== undefined) return route;
+    throw new UnknownTopicError(
+      `There is no topic "${name}"; create it with admin.createTopic or \`millrace topic create\``,
+      { topic: name },
+    );
+  }
+
+  /** As {@link topic}, with retriable failures retried. */
+  topicWithRetry(name: string, limits: CallLimits = {}): Promise<TopicRoute> {
+    return this.#retry(`metadata of ${name}`, limits, () => this.topic(name));
+  }
+
+  /** Metadata of all topics, with retriable failures retried; refreshes the cache. */
+  async allTopics(limits: CallLimits = {}): Promise<readonly TopicRoute[]> {
+    const response = await this.#retry('metadata', limits, () => this.#fetchMetadata(null));
+    this.#topics.clear();
+    return this.#learn(response);
+  }
+
+  /**
+   * Asks any broker: those known from metadata and those configured, the last that answered
+   * first. Retriable failures are retried with backoff.
+   *
+   * @throws BrokerError, ConnectionError and others with the number of attempts in the message.
+   */
+  ask<Request, Response>(
+    api: Api<Request, Response>,
+    request: Request,
+    limits: CallLimits = {},
+  ): Promise<Response> {
+    return this.#retry(api.name, limits, () => this.askOnce(api, request));
+  }
+
+  /** As {@link ask}, each broker tried at most once. */
+  async askOnce<Request, Response>(
+    api: Api<Request, Response>,
+    request: Request,
+  ): Promise<Response> {
+    const connection = await this.anyConnection();
+    const { response } = await this.#request(connection, api, request);
+    return response;
+  }
+
+  /** Asks the node that leads a partition; one attempt. */
+  async askNode<Request, Response>(
+    node: number,
+    purpose: Purpose,
+    api: Api<Request, Response>,
+    request: Request,
+  ): Promise<Response> {
+    const address = this.addressOf(node);
+    if (address === undefined) throw new ConnectionError(`No address is known of node ${node}`, {});
+    const connection = await this.pool.get(purpose, address);
+    const { response } = await this.#request(connection, api, request);
+    return response;
+  }
+
+  /** Retries a step of somebody else with this cluster's backoff. */
+  retry<T>(action: string, limits: CallLimits, attempt: () => Promise<T>): Promise<T> {
+    return this.#retry(action, limits, attempt);
+  }
+
+  /** An admin connection to the first broker that can be reached. */
+  async anyConnection(signal?: AbortSignal): Promise<Connection> {
+    const candidates = this.#candidates();
+    const errors: MillraceError[] = [];
+    for (const address of candidates) {
+      try {
+        const connection = await this.pool.get('admin', address, signal);
+        this.#lastGood = address;
+        return connection;
+      } catch (error) {
+        if (signal?.aborted === true || !(error instanceof MillraceError)) throw error;
+        if (error.code === 'CLOSED') throw error;
+        errors.push(error);
+      }
+    }
+    const [first] = errors;
+    if (first === undefined) throw new ConnectionError('No broker is configured', {});
+    if (errors.length === 1) throw first;
+    const message = errors.map((error) => error.message).join('; ');
+    if (errors.some((error) => error.retriable)) {
+      throw new ConnectionError(message, { cause: new AggregateError(errors) });
+    }
+    throw first;
+  }
+
+  #request<Request, Response>(
+    connection: Connection,
+    api: Api<Request, Response>,
+    request: Request,
+  ): Promise<Reply<Response>> {
+    return connection.request(api, request, { timeoutMs: this.#options.requestTimeoutMs });
+  }
+
+  #retry<T>(action: string, limits: CallLimits, attempt: () => Promise<T>): Promise<T> {
+    const { retryBackoff, onEvent, requestTimeoutMs } = this.#options;
+    const retryForMs = limits.retryForMs ?? requestTimeoutMs;
+    const { signal } = limits;
+    return retry({ action, backoff: retryBackoff, onEvent, retryForMs, signal }, attempt);
+  }
+
+  #candidates(): readonly Address[] {
+    const byName = new Map<string, Address>();
+    const { brokers } = this.#options;
+    const first = this.#lastGood === undefined ? [] : [this.#lastGood];
+    for (const address of [...first, ...brokers, ...this.#nodes.values()]) {
+      byName.set(formatAddress(address), address);
+    }
+    return [...byName.values()];
+  }
+
+  /** Joins the request that will be sent next; none overtakes one that is under way. */
+  #lookUp(name: string): Promise<TopicRoute | undefined> {
+    let waiting = this.#wanted.get(name);
+    if (waiting === undefined) {
+      waiting = new Deferred();
+      this.#wanted.set(name, waiting);
+    }
+    if (!this.#looking) {
+      this.#looking = true;
+      queueMicrotask(() => void this.#lookUpAll());
+    }
+    return waiting.promise;
+  }
+
+  async #lookUpAll(): Promise<void> {
+    while (this.#wanted.size > 0) {
+      const batch = this.#wanted;
+      this.#wanted = new Map();
+      try {
+        this.#learn(await this.#fetchMetadata([...batch.keys()]));
+        for (const [name, waiting] of batch) waiting.resolve(this.#topics.get(name));
+      } catch (error) {
+        for (const waiting of batch.values()) waiting.reject(error);
+      }
+    }
+    this.#looking = false;
+  }
+
+  async #fetchMetadata(
+    topics: readonly string[] | null,
+  ): Promise<{ response: MetadataResponse; dialled: Address }> {
+    const connection = await this.anyConnection();
+    const { response } = await this.#request(connection, metadataApi, { topics });
+    return { response, dialled: connection.address };
+  }
+
+  #learn({ response, dialled }: { response: MetadataResponse; dialled: Address }): TopicRoute[] {
+    for (const { nodeId, host, port } of response.nodes) {
+      // An empty host means "the address that you dialled": right inside and outside a container.
+      this.#nodes.set(nodeId, host === '' ? dialled : { host, port });
+    }
+    const routes: TopicRoute[] = [];
+    for (const topic of response.topics) {
+      this.#topics.delete(topic.name);
+      if (topic.errorCode !== 0) continue;
+      const partitions: PartitionRoute[] = [];
+      for (const { partition, leader, leaderEpoch } of topic.partitions) {
+        partitions[partition] = { leader, leaderEpoch };
+      }
+      const route = { name: topic.name, topicId: topic.topicId, partitions };
+      this.#topics.set(topic.name, route);
+      routes.push(route);
+    }
+    return routes;
+  }
+}
+
+/** True when the error says that what metadata told is wrong or that a node is not there. */
+export function doubtsMetadata(error: unknown): boolean {
+  const { code } = toMillraceError(error);
+  return (
+    code === 'UNKNOWN_TOPIC_OR_PARTITION' ||
+    code === 'UNKNOWN_TOPIC_ID' ||
+    code === 'NOT_LEADER_OR_FOLLOWER' ||
+    code === 'FENCED_LEADER_EPOCH' ||
+    code === 'CONNECTION_FAILED' ||
+    code === 'REQUEST_TIMEOUT'
+  );
+}

@@ -1,0 +1,91 @@
+import { BATCH_OVERHEAD_BYTES, readBatchHeader } from '@millrace/protocol';
+import { corrupt } from './fetched-batch.js';
+
+/** A batch that was fetched and not yet taken; it is read and checked when it is. */
+export interface PendingBatch {
+  readonly reader: PartitionReader;
+  readonly buffer: Buffer;
+  readonly position: number;
+  readonly sizeBytes: number;
+  /** The first offset of it that is wanted. */
+  readonly fromOffset: number;
+  readonly highWatermark: number;
+}
+
+/** Where reading stands in one partition. */
+export class PartitionReader {
+  readonly topic: string;
+  readonly topicId: string;
+  readonly partition: number;
+  /** The offset to fetch next. */
+  fetchOffset: number;
+  /** The broker had nothing more, and the consumer ends there. */
+  atEnd = false;
+  /** The position is being put right; nothing is fetched meanwhile. */
+  resetting = false;
+
+  constructor(topic: string, topicId: string, partition: number, fetchOffset: number) {
+    this.topic = topic;
+    this.topicId = topicId;
+    this.partition = partition;
+    this.fetchOffset = fetchOffset;
+  }
+
+  /**
+   * Cuts fetched bytes into batches and moves the position behind them. A batch that is wholly
+   * before the position is left out, and so is a partial one at the end.
+   *
+   * @throws CorruptMessageError when the bytes bring the position no further.
+   */
+  cut(bytes: Buffer, highWatermark: number): PendingBatch[] {
+    const batches: PendingBatch[] = [];
+    const startOffset = this.fetchOffset;
+    let position = 0;
+    while (position + BATCH_OVERHEAD_BYTES <= bytes.length) {
+      const header = readBatchHeader(bytes, position);
+      const { sizeBytes } = header;
+      const nextOffset = header.baseOffset + header.lastOffsetDelta + 1;
+      const sane = sizeBytes >= BATCH_OVERHEAD_BYTES && Number.isSafeInteger(nextOffset);
+      if (!sane || header.lastOffsetDelta < 0 || header.baseOffset < 0) {
+        return this.#endInDamage(batches, bytes, position, highWatermark);
+      }
+      if (position + sizeBytes > bytes.length) break;
+      if (nextOffset > this.fetchOffset) {
+        batches.push(this.#pending(bytes, position, sizeBytes, highWatermark));
+        this.fetchOffset = nextOffset;
+      }
+      position += sizeBytes;
+    }
+    if (this.fetchOffset === startOffset) {
+      const { topic, partition, fetchOffset } = this;
+      throw corrupt(
+        { topic, partition, fromOffset: fetchOffset, highWatermark },
+        fetchOffset,
+        new Error(`the broker sent ${bytes.length} bytes without a batch at or after it`),
+      );
+    }
+    return batches;
+  }
+
+  /** Lets whoever takes it find the damage, after what was whole before it. */
+  #endInDamage(
+    batches: PendingBatch[],
+    bytes: Buffer,
+    position: number,
+    highWatermark: number,
+  ): PendingBatch[] {
+    this.atEnd = true;
+    batches.push(this.#pending(bytes, position, bytes.length - position, highWatermark));
+    return batches;
+  }
+
+  #pending(
+    buffer: Buffer,
+    position: number,
+    sizeBytes: number,
+    highWatermark: number,
+  ): PendingBatch {
+    const fromOffset = this.fetchOffset;
+    return { reader: this, buffer, position, sizeBytes, fromOffset, highWatermark };
+  }
+}

@@ -1,0 +1,23 @@
+export { Millrace } from './client.js';
+export type { ClientOptions } from './options.js';
+export { clientDefaults } from './options.js';
+export * from './errors.js';
+export type { ClientEvent, EventListener } from './events.js';
+export { Admin } from './admin.js';
+export type * from './admin-types.js';
+export { Producer, type SignalOption } from './producer/producer.js';
+export {
+  ENQUEUE_HIGH_WATER_BYTES,
+  producerDefaults,
+  type DeliveryFailure,
+  type ProducerOptions,
+} from './producer/options.js';
+export type { MessageHeaders, ProducerMessage, RecordMetadata } from './producer/message.js';
+export { partitionOfKey } from './producer/murmur2.js';
+export type { Partitioner, PartitionerInput } from './producer/partitioner.js';
+export { Consumer } from './consumer/consumer.js';
+export { consumerDefaults, type ConsumerOptions, type StartPosition } from './consumer/options.js';
+export { FetchedBatch } from './consumer/fetched-batch.js';
+export { Message, type ReceivedHeaders } from './consumer/message.js';
+export { DEFAULT_PORT } from './net/address.js';
+export { CLIENT_VERSION } from './version.js';

@@ -1,0 +1,323 @@
+import { connect, type Socket } from 'node:net';
+import {
+  apiVersionsApi,
+  CLIENT_FRAME_LIMITS,
+  decodeResponseFrame,
+  encodeRequestFrame,
+  FrameDecoder,
+  NO_API_KEY,
+  type Api,
+  type ByteChunks,
+  type Frame,
+} from '@millrace/protocol';
+import { BrokerError, ConnectionError, MillraceError, RequestTimeoutError } from '../errors.js';
+import type { EventListener } from '../events.js';
+import { CLIENT_SOFTWARE, CLIENT_VERSION } from '../version.js';
+import { formatAddress, type Address } from './address.js';
+import { checkApiVersions } from './api-versions.js';
+import {
+  lostConnection,
+  notAFrame,
+  notMillrace,
+  silent,
+  timedOut,
+  unreadableAnswer,
+} from './connection-errors.js';
+
+/** Requests that may wait for a response on one connection; more are refused. */
+export const MAX_PENDING_REQUESTS = 10_000;
+/** TCP keep-alive starts after this much silence. */
+const KEEP_ALIVE_MS = 30_000;
+const MAX_CORRELATION_ID = 0x7fff_ffff;
+
+/** How to open a connection. */
+export interface ConnectionOptions {
+  readonly address: Address;
+  /** What the connection is for, for events. */
+  readonly purpose: string;
+  readonly clientId: string;
+  /** From the dial to the checked api versions, in milliseconds. */
+  readonly connectTimeoutMs: number;
+  readonly onEvent: EventListener;
+  /** Called once when the connection is gone, for whatever reason. */
+  readonly onClose?: (connection: Connection) => void;
+}
+
+/** A response and the record batches that came with it. */
+export interface Reply<Response> {
+  readonly response: Response;
+  readonly payload: ByteChunks;
+}
+
+/** A request to send. */
+export interface Call {
+  readonly timeoutMs: number;
+  /** Record batches, sent after the header without being copied. */
+  readonly payload?: readonly Buffer[];
+}
+
+interface Pending {
+  readonly api: Api<unknown, unknown>;
+  readonly resolve: (reply: Reply<unknown>) => void;
+  readonly reject: (error: MillraceError) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
+/**
+ * One TCP connection to a broker with requests pipelined over it. Responses may overtake each
+ * other; each is matched by its correlation id. A request that times out closes the connection,
+ * for its response may be lost and with it all that was to come after.
+ */
+export class Connection {
+  /** `host:port`, for messages. */
+  readonly broker: string;
+  readonly address: Address;
+  readonly #options: ConnectionOptions;
+  readonly #socket: Socket;
+  readonly #decoder = new FrameDecoder(CLIENT_FRAME_LIMITS);
+  readonly #pending = new Map<number, Pending>();
+  #nextCorrelationId = 1;
+  #connected = false;
+  #handshakeDone = false;
+  #error: MillraceError | undefined;
+  #closed = false;
+  #answers = 0;
+  /** Why the broker is about to hang up, when it said so. */
+  #farewell: string | undefined;
+
+  private constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.address = options.address;
+    this.broker = formatAddress(options.address);
+    this.#socket = connect({ ...options.address, noDelay: true });
+    this.#socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    this.#socket.on('data', (chunk) => this.#onData(chunk));
+    this.#socket.on('error', (error) => this.close(this.#lost(error)));
+    this.#socket.on('close', () => this.close(this.#lost(undefined)));
+  }
+
+  /**
+   * Dials, and checks that a millrace broker of a version that this client speaks answers.
+   *
+   * @throws ConnectionError, NotMillraceError, UnsupportedVersionError; the signal's reason.
+   */
+  static async open(options: ConnectionOptions, signal?: AbortSignal): Promise<Connection> {
+    const connection = new Connection(options);
+    const onAbort = (): void => connection.close();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      await connection.#handshake(options);
+    } catch (error) {
+      connection.close();
+      throw signal?.aborted === true ? signal.reason : error;
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+    }
+    options.onEvent({ type: 'connected', broker: connection.broker, purpose: options.purpose });
+    return connection;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** True once a request after the handshake was answered: the broker is of use. */
+  get proven(): boolean {
+    return this.#answers > 1;
+  }
+
+  /** Bytes handed over but not yet taken by the kernel. */
+  get unsentBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  /**
+   * Sends a request and waits for its response.
+   *
+   * @throws BrokerError with the code that the broker answered; ConnectionError when the
+   *   connection breaks first, RequestTimeoutError after `timeoutMs`: the outcome is unknown then.
+   */
+  request<Request, Response>(
+    api: Api<Request, Response>,
+    request: Request,
+    { timeoutMs, payload }: Call,
+  ): Promise<Reply<Response>> {
+    return new Promise<Reply<Response>>((resolve, reject) => {
+      const refusal = this.#refusal();
+      if (refusal !== undefined) {
+        reject(refusal);
+        return;
+      }
+      const correlationId = this.#takeCorrelationId();
+      const timer = setTimeout(() => this.#onTimeout(api.name, timeoutMs), timeoutMs);
+      // The socket keeps the process alive while a response is due; the timer need not.
+      timer.unref();
+      this.#pending.set(correlationId, {
+        api,
+        resolve: resolve as (reply: Reply<unknown>) => void,
+        reject,
+        timer,
+      });
+      this.#write(api, correlationId, request, payload);
+    });
+  }
+
+  /**
+   * Sends a request that gets no response (produce with acks 0). Resolves when the kernel has
+   * taken the bytes.
+   *
+   * @throws ConnectionError
+   */
+  sendOneWay<Request>(
+    api: Api<Request, unknown>,
+    request: Request,
+    payload: readonly Buffer[],
+  ): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      const refusal = this.#refusal();
+      if (refusal !== undefined) {
+        reject(refusal);
+        return;
+      }
+      this.#write(api, this.#takeCorrelationId(), request, payload, (error) => {
+        if (error === undefined || error === null) resolve();
+        else reject(this.#error ?? this.#lost(error));
+      });
+    });
+  }
+
+  /** Closes at once; what waits for a response fails with the error. Idempotent. */
+  close(error?: MillraceError): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#error = error ?? new ConnectionError(`The connection to ${this.broker} was closed`, this);
+    this.#socket.destroy();
+    const waiting = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { timer, reject } of waiting) {
+      clearTimeout(timer);
+      reject(this.#error);
+    }
+    const { onEvent, onClose, purpose } = this.#options;
+    if (this.#handshakeDone) {
+      onEvent({ type: 'disconnected', broker: this.broker, purpose, error });
+    }
+    onClose?.(this);
+  }
+
+  async #handshake({ connectTimeoutMs, clientId }: ConnectionOptions): Promise<void> {
+    const greeting = { clientSoftware: `${CLIENT_SOFTWARE} (${clientId})` };
+    try {
+      const { response } = await this.request(
+        apiVersionsApi,
+        { ...greeting, clientVersion: CLIENT_VERSION },
+        { timeoutMs: connectTimeoutMs },
+      );
+      checkApiVersions(response, this.broker);
+      this.#handshakeDone = true;
+    } catch (error) {
+      if (error instanceof RequestTimeoutError) throw silent(this.broker, connectTimeoutMs, error);
+      // An error envelope, or fields that make no sense: with a millrace broker neither happens.
+      if (!(error instanceof BrokerError)) throw error;
+      if (error.retriable) throw new ConnectionError(error.message, { broker: this.broker });
+      throw notMillrace(this.broker, error);
+    }
+  }
+
+  #refusal(): MillraceError | undefined {
+    if (this.#error !== undefined) return this.#error;
+    if (this.#pending.size < MAX_PENDING_REQUESTS) return undefined;
+    return new MillraceError(
+      'OVERLOADED',
+      `${MAX_PENDING_REQUESTS} requests wait for a response from ${this.broker} already`,
+      true,
+      { broker: this.broker },
+    );
+  }
+
+  #takeCorrelationId(): number {
+    let id = this.#nextCorrelationId;
+    while (this.#pending.has(id)) id = id === MAX_CORRELATION_ID ? 1 : id + 1;
+    this.#nextCorrelationId = id === MAX_CORRELATION_ID ? 1 : id + 1;
+    return id;
+  }
+
+  /** Header and payload leave in one writev. */
+  #write<Request>(
+    api: Api<Request, unknown>,
+    correlationId: number,
+    request: Request,
+    payload: readonly Buffer[] = [],
+    onSent?: (error?: Error | null) => void,
+  ): void {
+    let payloadBytes = 0;
+    for (const part of payload) payloadBytes += part.length;
+    const head = encodeRequestFrame(api, correlationId, request, payloadBytes);
+    const socket = this.#socket;
+    if (payload.length === 0) {
+      socket.write(head, onSent);
+      return;
+    }
+    socket.cork();
+    socket.write(head);
+    for (let index = 0; index < payload.length; index += 1) {
+      const part = payload[index] as Buffer;
+      if (index === payload.length - 1) socket.write(part, onSent);
+      else socket.write(part);
+    }
+    socket.uncork();
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#closed) return;
+    this.#connected = true;
+    let frames: readonly Frame[];
+    try {
+      frames = this.#decoder.push(chunk);
+    } catch (error) {
+      frames = this.#decoder.framesBeforeError;
+      for (const frame of frames) this.#onFrame(frame);
+      this.close(
+        this.#handshakeDone ? notAFrame(this.broker, error) : notMillrace(this.broker, error),
+      );
+      return;
+    }
+    for (const frame of frames) this.#onFrame(frame);
+  }
+
+  #onFrame(frame: Frame): void {
+    const pending = this.#pending.get(frame.correlationId);
+    if (pending === undefined) {
+      this.#onUnknownFrame(frame);
+      return;
+    }
+    this.#pending.delete(frame.correlationId);
+    clearTimeout(pending.timer);
+    this.#answers += 1;
+    try {
+      const response = decodeResponseFrame(pending.api, frame);
+      pending.resolve({ response, payload: frame.payload });
+    } catch (error) {
+      pending.reject(unreadableAnswer(this.broker, pending.api.name, error));
+    }
+  }
+
+  #onUnknownFrame(frame: Frame): void {
+    const { broker } = this;
+    const { correlationId } = frame;
+    this.#options.onEvent({ type: 'unknown-response', broker, correlationId });
+    if (frame.apiKey !== NO_API_KEY) return;
+    // A broker that cannot read what it got says why, to no request in particular, and hangs up.
+    const [code, message] = frame.fields;
+    if (typeof code === 'number' && typeof message === 'string') this.#farewell = message;
+  }
+
+  #onTimeout(apiName: string, timeoutMs: number): void {
+    this.close(timedOut(this.broker, apiName, timeoutMs));
+  }
+
+  #lost(cause: Error | undefined): MillraceError {
+    const reached = this.#connected || this.#handshakeDone;
+    return lostConnection(this.broker, reached, this.#farewell ?? cause?.message, cause);
+  }
+}

@@ -1,0 +1,21 @@
+/** Tests run the TypeScript sources as ES modules; the end-to-end ones also start the built commands. */
+const config = {
+  testEnvironment: 'node',
+  roots: ['<rootDir>/tests'],
+  testMatch: ['**/*.test.ts'],
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      { jsc: { parser: { syntax: 'typescript' }, target: 'es2023' }, module: { type: 'es6' } },
+    ],
+  },
+  moduleNameMapper: {
+    '^@millrace/(protocol|broker|client)$': '<rootDir>/$1/src/index.ts',
+    '^@millrace/native$': '<rootDir>/native/lib/index.ts',
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+  },
+  testTimeout: 60_000,
+};
+
+export { config as default };

@@ -1,0 +1,67 @@
+import type { Mapping, MappingAccess } from './mapping.js';
+
+/** `unknown`: neither cachestat(2) nor RWF_NOWAIT works on this file. */
+export type Residency = 'resident' | 'cold' | 'unknown';
+
+/**
+ * One open file. Positions and lengths are bytes, safe integers. Every method but `close` throws a `NativeError` with
+ * code `EBADF` once the file is closed; asynchronous ones throw it at once and reject with what the pool meets.
+ */
+export interface NativeFile {
+  /** As it was given to `openFile`; still there when closed. */
+  readonly path: string;
+  /** The descriptor, for Node's own `fs`; -1 once closed. Never close it by other means. */
+  readonly fd: number;
+  readonly closed: boolean;
+
+  /** Size in bytes, by fstat(2). */
+  size(): number;
+
+  /** Idempotent. The descriptor goes when the last job that uses it has ended. Mappings live on. */
+  close(): void;
+
+  /**
+   * Reserves blocks by fallocate(2), mode 0, and extends the file to `position + length` if that is beyond its end.
+   * A failed call leaves the size as it was.
+   *
+   * @param length - 1 or more
+   * @throws NativeError `ENOSPC`, `EFBIG`, `EOPNOTSUPP` (this filesystem cannot), …
+   */
+  allocate(position: number, length: number): void;
+
+  /**
+   * Writes all of the chunks by pwritev(2), short writes continued.
+   * After an error part of them may be in the file.
+   */
+  write(chunks: readonly Uint8Array[], position: number): void;
+
+  /** Reads by pread(2) until the target is full or the file ends. Returns the bytes read. */
+  read(target: Uint8Array, position: number): number;
+
+  /** Sets the size. Pages cut off from under a mapping raise SIGBUS when they are touched. */
+  truncate(length: number): void;
+
+  /** fdatasync(2) on the sync pool. Never repeated by this module: a failed sync is final. */
+  sync(): Promise<void>;
+
+  /**
+   * Whether reading the range (cut to the size of the file) would come from the page cache alone. Resident only when
+   * every page of it is. cachestat(2) if the kernel allows it, else preadv2(2) with RWF_NOWAIT, a byte of each page.
+   */
+  residency(position: number, length: number): Residency;
+
+  /** Brings the range (cut to the size of the file) into the page cache, on the warm pool. */
+  warm(position: number, length: number): Promise<void>;
+
+  /** Takes flock(2) LOCK_EX without waiting. False when another open file description holds it; gone on `close`. */
+  lock(): boolean;
+
+  /**
+   * Maps `length` bytes from the start, MAP_SHARED. They may reach beyond the end of the file, which may grow under
+   * the mapping.
+   *
+   * @param length - 1 or more
+   * @throws NativeError `EACCES` when `access` is more than the file was opened for, `ENOMEM`, …
+   */
+  map(length: number, access: MappingAccess): Mapping;
+}

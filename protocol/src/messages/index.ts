@@ -1,0 +1,13 @@
+export * from './api.js';
+export * from './api-versions.js';
+export type { PartitionKey, RowError } from './common.js';
+export * from './create-topics.js';
+export * from './delete-topics.js';
+export * from './describe-topics.js';
+export * from './fetch.js';
+export * from './init-producer-id.js';
+export * from './list-offsets.js';
+export * from './metadata.js';
+export * from './names.js';
+export * from './produce.js';
+export * from './table.js';

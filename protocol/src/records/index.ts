@@ -1,0 +1,11 @@
+export { RecordBatchBuilder, restampProducer, type BatchStamp } from './builder.js';
+export { DEFAULT_MAX_DECOMPRESSED_BYTES, type CompressionName } from './compression/codec.js';
+export { compressionName } from './compression/codecs.js';
+export { crc32c } from './crc.js';
+export { RecordCursor } from './cursor.js';
+export { inspectBatches, type BatchLimits, type InspectedBatch } from './inspect.js';
+export { BATCH_OVERHEAD_BYTES, readBatchHeader, type BatchHeader } from './layout.js';
+export type { RecordBytes, RecordHeadersInput } from './record-bytes.js';
+export { RecordView, type RecordHeaders, type RecordInput } from './record.js';
+export { stampBatch } from './stamp.js';
+export { readBatches, RecordBatchView, type ReadOptions } from './view.js';

@@ -1,0 +1,202 @@
+import { describe, expect, test } from '@jest/globals';
+import { ByteChunks, ProtocolError } from '@millrace/protocol';
+import type { FetchRequest } from '@millrace/protocol';
+import { pino } from 'pino';
+import { BrokerCounters } from '../../../broker/src/counters.js';
+import type { RequestContext, Wait } from '../../../broker/src/handlers/context.js';
+import { FetchHandler } from '../../../broker/src/handlers/fetch.js';
+import type { HandlerServices } from '../../../broker/src/handlers/services.js';
+import type { FileRegion } from '../../../broker/src/storage/file-region.js';
+
+const BATCH_BYTES = 100;
+const topicId = 'a'.repeat(32);
+
+/** A partition in memory: every batch has one record and `batchBytes`. */
+class FakePartition {
+  readonly state = 'online';
+  readonly startOffset = 0;
+  readonly leaderEpoch = 3;
+  readonly listeners = new Set<() => void>();
+  open = 0;
+  released = 0;
+  problem: unknown;
+  /** Set to make reads wait. */
+  gate: Promise<void> = Promise.resolve();
+
+  constructor(
+    public highWatermark: number,
+    readonly batchBytes = BATCH_BYTES,
+  ) {}
+
+  get sizeBytes(): number {
+    return this.highWatermark * this.batchBytes;
+  }
+
+  append(count: number): void {
+    this.highWatermark += count;
+    for (const listener of this.listeners) listener();
+  }
+
+  onVisible(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  async read(
+    offset: number,
+    maxBytes: number,
+    atLeastOne: boolean,
+  ): Promise<FileRegion | undefined> {
+    await this.gate;
+    if (this.problem !== undefined) throw this.problem;
+    if (offset > this.highWatermark) throw new ProtocolError('OFFSET_OUT_OF_RANGE');
+    const there = this.highWatermark - offset;
+    const fit = Math.floor(maxBytes / this.batchBytes);
+    const batches = Math.min(there, atLeastOne ? Math.max(fit, 1) : fit);
+    if (batches === 0) return undefined;
+    this.open += 1;
+    return {
+      length: batches * this.batchBytes,
+      release: () => {
+        this.released += 1;
+      },
+    } as unknown as FileRegion;
+  }
+}
+
+function setUp(partitions: readonly FakePartition[]): {
+  handler: FetchHandler;
+  context: RequestContext;
+  waits: Set<Wait>;
+} {
+  const topic = { name: 't', id: topicId, partitions };
+  const services = {
+    storage: { topics: { byId: (id: string) => (id === topicId ? topic : undefined) } },
+    config: { maxFetchBytes: 10_000, maxFetchWaitMs: 60_000 },
+    counters: new BrokerCounters(),
+    logger: pino({ level: 'silent' }),
+  } as unknown as HandlerServices;
+  const waits = new Set<Wait>();
+  const context = {
+    connection: { remoteAddress: 'test', waits, closing: false },
+    receivedAtMs: performance.now(),
+    deadlineMs: performance.now() + 1_000,
+  };
+  return { handler: new FetchHandler(services), context, waits };
+}
+
+function request(rows: number, more: Partial<FetchRequest> = {}): FetchRequest {
+  const entries = Array.from({ length: rows }, (_, partition) => ({
+    ...{ topicId, partition, offset: 0, maxBytes: 10_000 },
+  }));
+  return { maxWaitMs: 0, minBytes: 1, maxBytes: 1_000, entries, ...more };
+}
+
+describe('bytes among rows', () => {
+  test.each([
+    ['are shared evenly', [50, 50], 1_000, [500, 500]],
+    ['go to who has something', [0, 50, 0], 1_000, [0, 1_000, 0]],
+    ['that one row leaves go to the next', [2, 50], 1_000, [200, 800]],
+    ['are never more than the sum', [50, 50, 50], 1_000, [300, 300, 400]],
+    ['too few for a batch each go to those that fit', [5, 5, 5], 200, [100, 100, 0]],
+    ['fewer than a batch still give the first one', [5, 5], 10, [100, 0]],
+  ] as const)('%s', async (_name, stored, maxBytes, expected) => {
+    const { handler, context } = setUp(stored.map((count) => new FakePartition(count)));
+    const answer = await handler.handle(
+      request(stored.length, { maxBytes }),
+      ByteChunks.empty,
+      context,
+    );
+    expect(answer?.response.entries.map(({ byteLength }) => byteLength)).toEqual(expected);
+    expect(answer?.payload.map(({ length }) => length)).toEqual(
+      expected.filter((length) => length > 0),
+    );
+  });
+
+  test('are bounded by the broker whatever the client asks for', async () => {
+    const { handler, context } = setUp([new FakePartition(1_000)]);
+    const wish = request(1, { maxBytes: 1_000_000 });
+    const entries = wish.entries.map((entry) => ({ ...entry, maxBytes: 1_000_000 }));
+    const answer = await handler.handle({ ...wish, entries }, ByteChunks.empty, context);
+    expect(answer?.response.entries[0]?.byteLength).toBe(10_000);
+  });
+});
+
+describe('errors', () => {
+  test('are told in their row, at once, beside the data of the others', async () => {
+    const [bad, defect, good] = [new FakePartition(5), new FakePartition(5), new FakePartition(5)];
+    bad.problem = new ProtocolError('CORRUPT_LOG', 'damaged');
+    defect.problem = new TypeError('a defect');
+    const { handler, context } = setUp([bad, defect, good]);
+    const wish = request(4, { maxWaitMs: 60_000, minBytes: 900 });
+    const answer = await handler.handle(wish, ByteChunks.empty, context);
+    const rows = answer?.response.entries ?? [];
+    expect(rows.map(({ errorCode }) => errorCode)).toEqual([1004, -1, 0, 3]);
+    expect(rows[0]?.errorMessage).toBe('damaged');
+    expect(rows[1]?.errorMessage).not.toContain('defect');
+    expect(good.open).toBe(1);
+    expect(good.released).toBe(0);
+  });
+
+  test('an unknown topic id has its own', async () => {
+    const { handler, context } = setUp([]);
+    const entries = [{ topicId: 'b'.repeat(32), partition: 0, offset: 0, maxBytes: 1 }];
+    const answer = await handler.handle(request(0, { entries }), ByteChunks.empty, context);
+    expect(answer?.response.entries[0]?.errorCode).toBe(100);
+  });
+});
+
+describe('waiting', () => {
+  test('holds no region, and ends with the append that gives enough', async () => {
+    const partition = new FakePartition(2);
+    const { handler, context, waits } = setUp([partition]);
+    const wish = request(1, { maxWaitMs: 60_000, minBytes: 500 });
+    const pending = handler.handle(wish, ByteChunks.empty, context);
+    while (waits.size === 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(partition.released).toBe(partition.open);
+    partition.append(1);
+    expect(waits.size).toBe(1);
+    partition.append(2);
+    const answer = await pending;
+    expect(answer?.response.entries[0]?.byteLength).toBe(500);
+    expect(waits.size).toBe(0);
+    expect(partition.listeners.size).toBe(0);
+  });
+
+  test('does not miss an append between the look and the wait', async () => {
+    const partition = new FakePartition(1);
+    let open: () => void = () => undefined;
+    partition.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const { handler, context } = setUp([partition]);
+    const wish = request(1, { maxWaitMs: 60_000, minBytes: 200, maxBytes: 1_000 });
+    const entries = wish.entries.map((entry) => ({ ...entry, maxBytes: 200 }));
+    const pending = handler.handle({ ...wish, entries }, ByteChunks.empty, context);
+    partition.append(1);
+    open();
+    expect((await pending)?.response.entries[0]?.byteLength).toBe(200);
+  });
+
+  test('is cancelled with its connection, without an answer', async () => {
+    const partition = new FakePartition(2);
+    const { handler, context, waits } = setUp([partition]);
+    const wish = request(1, { maxWaitMs: 60_000, minBytes: 500 });
+    const pending = handler.handle(wish, ByteChunks.empty, context);
+    while (waits.size === 0) await new Promise((resolve) => setImmediate(resolve));
+    for (const wait of waits) wait.cancel();
+    expect(await pending).toBeUndefined();
+    expect(partition.released).toBe(partition.open);
+    expect(partition.listeners.size).toBe(0);
+  });
+
+  test('is cut short with what there is when the connection closes in good order', async () => {
+    const partition = new FakePartition(2);
+    const { handler, context, waits } = setUp([partition]);
+    const wish = request(1, { maxWaitMs: 60_000, minBytes: 500 });
+    const pending = handler.handle(wish, ByteChunks.empty, context);
+    while (waits.size === 0) await new Promise((resolve) => setImmediate(resolve));
+    for (const wait of waits) wait.hurry();
+    expect((await pending)?.response.entries[0]?.byteLength).toBe(200);
+  });
+});

@@ -1,0 +1,82 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+const command = fileURLToPath(new URL('../../broker/bin/millrace-broker.js', import.meta.url));
+
+export interface ReadyLine {
+  readonly msg: 'ready';
+  readonly listen: string;
+  readonly http: string;
+  readonly mode: string;
+  readonly persist: string;
+  readonly serve: string;
+}
+
+/** The built `millrace-broker` command as a process of its own. */
+export class BrokerProcess {
+  private constructor(
+    private readonly child: ChildProcess,
+    private readonly output: { text: string },
+    readonly ready: ReadyLine,
+  ) {}
+
+  /** Starts it on free ports unless `args` say otherwise; resolves when it has said that it is ready. */
+  static async start(
+    dataDir: string,
+    args: readonly string[] = [],
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<BrokerProcess> {
+    const child = spawn(
+      process.execPath,
+      [
+        command,
+        ...['--data-dir', dataDir, '--listen', '127.0.0.1:0', '--http', '127.0.0.1:0', ...args],
+      ],
+      { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } },
+    );
+    const output = { text: '' };
+    const ready = await new Promise<ReadyLine>((resolve, reject) => {
+      const onOutput = (chunk: Buffer): void => {
+        output.text += chunk.toString();
+        const line = output.text.split('\n').find((text) => text.includes('"msg":"ready"'));
+        if (line !== undefined) resolve(JSON.parse(line) as ReadyLine);
+      };
+      child.stdout.on('data', onOutput);
+      child.stderr.on('data', onOutput);
+      child.once('exit', (code, signal) => {
+        reject(new Error(`the broker ended (${String(code ?? signal)}):\n${output.text}`));
+      });
+    });
+    return new BrokerProcess(child, output, ready);
+  }
+
+  get address(): string {
+    return this.ready.listen;
+  }
+
+  get pid(): number {
+    if (this.child.pid === undefined) throw new Error('the broker has no pid');
+    return this.child.pid;
+  }
+
+  /** Everything it has printed. */
+  get log(): string {
+    return this.output.text;
+  }
+
+  /** Ends it as a crash would; resolves when it is gone. */
+  async kill(): Promise<void> {
+    await this.stop('SIGKILL');
+  }
+
+  /** Sends `signal` and resolves to the exit code once the process is gone; null after a kill. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return this.child.exitCode;
+    const exited = once(this.child, 'exit');
+    this.child.kill(signal);
+    await exited;
+    return this.child.exitCode;
+  }
+}
