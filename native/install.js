@@ -1,14 +1,16 @@
-// Builds the native module during `npm ci`. Where that cannot be done the install must still succeed: the broker then
-// runs on Node's own API (`--persist write --serve copy`). One line tells which it was.
+// Builds the native module during `npm ci`. Where that cannot be done the install must still
+// succeed: the broker then runs on Node's own API (`--persist write --serve copy`). One line tells
+// which it was.
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-const root = import.meta.dirname ?? dirname(new URL(import.meta.url).pathname);
-const output = join(root, 'build', 'Release', 'millrace_native.node');
+const root = dirname(fileURLToPath(import.meta.url));
+const addonFile = join(root, 'build', 'Release', 'millrace_native.node');
 const stampFile = join(root, 'build', 'Release', 'millrace_native.stamp');
 const logFile = join(root, 'build', 'install.log');
 
@@ -58,13 +60,15 @@ function build() {
     maxBuffer: 64 * 1024 * 1024,
   });
   mkdirSync(dirname(logFile), { recursive: true });
-  writeFileSync(logFile, `${result.stdout ?? ''}\n${result.stderr ?? ''}\n${result.error ?? ''}\n`);
-  return result.status === 0 && existsSync(output);
+  const output = [result.stdout, result.stderr, result.error];
+  writeFileSync(logFile, output.map((part) => `${part ?? ''}\n`).join(''));
+  return result.status === 0 && existsSync(addonFile);
 }
 
 function unavailable(reason, remedy) {
   console.log(
-    `@millrace/native: ${reason}, so the broker can only run --persist write --serve copy; ${remedy}.`,
+    `@millrace/native: ${reason}, so the broker can only run ` +
+      `--persist write --serve copy; ${remedy}.`,
   );
 }
 
@@ -78,7 +82,7 @@ function main() {
       'the other modes need Linux',
     );
   } else if (
-    existsSync(output) &&
+    existsSync(addonFile) &&
     existsSync(stampFile) &&
     readFileSync(stampFile, 'utf8') === stamp()
   ) {

@@ -72,7 +72,7 @@ export async function launchBroker(config: BrokerConfig, logger: Logger): Promis
 /** The composition root: each step may use those before it, and they stop in reverse. */
 async function compose(config: BrokerConfig, logger: Logger, stops: StopList): Promise<Broker> {
   let state: BrokerState = 'starting';
-  let storage: Storage | undefined;
+  const running: { storage?: Storage } = {};
   const counters = new BrokerCounters();
   const dataDir = prepareDataDir(config.dataDir);
   const { native, mode, persist, serve } = decideStrategies(config, dataDir, logger);
@@ -82,8 +82,8 @@ async function compose(config: BrokerConfig, logger: Logger, stops: StopList): P
     const { HttpServer } = await import('./http/http-server.js');
     const http = new HttpServer({
       listen: config.http,
-      health: () => healthOf(state, storage?.topics),
-      metricSources: () => (storage === undefined ? undefined : { counters, storage, native }),
+      health: () => healthOf(state, running.storage?.topics),
+      metricSources: () => running.storage && { counters, storage: running.storage, native },
       logger,
     });
     httpAddress = await http.listen();
@@ -91,7 +91,7 @@ async function compose(config: BrokerConfig, logger: Logger, stops: StopList): P
   }
 
   const opened = await openStorage({ dataDir, persist, native, logger, config });
-  storage = opened;
+  running.storage = opened;
   stops.add(() => opened.close());
 
   const outlets = outletFactory(serve, native, config.maxReadMappings);
@@ -127,11 +127,7 @@ async function compose(config: BrokerConfig, logger: Logger, stops: StopList): P
 }
 
 /** Settles how to persist and to serve, with what this machine and its filesystem can do. */
-function decideStrategies(
-  config: BrokerConfig,
-  dataDir: string,
-  logger: Logger,
-): StrategyChoice {
+function decideStrategies(config: BrokerConfig, dataDir: string, logger: Logger): StrategyChoice {
   const module: Native | undefined = loadNative();
   const choice = chooseStrategies(config, {
     native: module && { module, probe: probeDataDir(dataDir, module) },

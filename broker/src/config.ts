@@ -125,7 +125,7 @@ function unknownKey(key: string, layer: ConfigLayer): ConfigError {
 }
 
 function show(raw: unknown): string {
-  return JSON.stringify(raw) ?? String(raw);
+  return JSON.stringify(raw);
 }
 
 /**

@@ -3,10 +3,16 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { Native } from './native.js';
 
-/** Must equal `kInterfaceVersion` in src/addon.cpp; raised whenever the two sides would misunderstand each other. */
+/**
+ * Must equal `kInterfaceVersion` in src/addon.cpp; raised whenever the two sides would
+ * misunderstand each other.
+ */
 const INTERFACE_VERSION = 1;
 
 const REBUILD_HINT = 'run `npm rebuild @millrace/native`';
+
+/** What the compiler said, when the install tried to build; see install.js. */
+const logPath = fileURLToPath(new URL('../build/install.log', import.meta.url));
 
 const addonPath = fileURLToPath(new URL('../build/Release/millrace_native.node', import.meta.url));
 
@@ -22,14 +28,18 @@ interface Loaded {
 let loaded: Loaded | undefined;
 
 /**
- * The native module, or undefined when it is not built or cannot be loaded here; `nativeProblem` then says why.
- * With a non-empty environment variable `MILLRACE_NO_NATIVE` it behaves as not built.
+ * The native module, or undefined when it is not built or cannot be loaded here; `nativeProblem`
+ * then says why. With a non-empty environment variable `MILLRACE_NO_NATIVE` it behaves as not
+ * built.
  */
 export function loadNative(): Native | undefined {
   return current().native;
 }
 
-/** Why `loadNative` gives nothing, in one sentence that tells what to do; undefined when it gives the module. */
+/**
+ * Why `loadNative` gives nothing, in one sentence that tells what to do; undefined when it gives
+ * the module.
+ */
 export function nativeProblem(): string | undefined {
   return current().problem;
 }
@@ -49,9 +59,10 @@ function load(): Loaded {
     return { problem: `The native module needs Linux, and this is ${process.platform}.` };
   }
   if (!existsSync(addonPath)) {
+    const trace = existsSync(logPath) ? `its build failed, see ${logPath}` : `no ${addonPath}`;
     return {
       problem:
-        `The native module is not built (no ${addonPath}); ` +
+        `The native module is not built (${trace}); ` +
         `install a C++17 compiler, make and Python 3, then ${REBUILD_HINT}.`,
     };
   }

@@ -1,4 +1,7 @@
-/** What is counted apart. `send` is send(2) and sendmsg(2), `pwritev` also single buffers, `residency` every probe. */
+/**
+ * What is counted apart. `send` is send(2) and sendmsg(2), `pwritev` also single buffers,
+ * `residency` every probe.
+ */
 export type SyscallKind =
   | 'pwritev'
   | 'pread'
@@ -17,7 +20,10 @@ export type SyscallKind =
 export interface SyscallCount {
   /** System calls made, failed ones and repeated ones included. */
   readonly calls: number;
-  /** Bytes moved, or covered where nothing moves (msync, madvise, …); 0 for fdatasync, fsync and ftruncate. */
+  /**
+   * Bytes moved, or covered where nothing moves (msync, madvise, …); 0 for fdatasync, fsync and
+   * ftruncate.
+   */
   readonly bytes: number;
 }
 

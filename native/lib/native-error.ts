@@ -1,7 +1,8 @@
 /**
- * What every failed system call throws or rejects with. The fields are named and signed as in Node's own system errors.
- * Using a closed file or socket, or an unmapped mapping, gives one with code `EBADF`.
- * A wrong argument is a `TypeError` (`ERR_INVALID_ARG_TYPE`) or a `RangeError` (`ERR_OUT_OF_RANGE`) instead.
+ * What every failed system call throws or rejects with. The fields are named and signed as in
+ * Node's own system errors. Using a closed file or socket, or an unmapped mapping, gives one with
+ * code `EBADF`. A wrong argument is a `TypeError` (`ERR_INVALID_ARG_TYPE`) or a `RangeError`
+ * (`ERR_OUT_OF_RANGE`) instead.
  */
 export interface NativeError extends Error {
   /** Symbolic name, as in errno(3): `ENOSPC`, `EPIPE`, … */

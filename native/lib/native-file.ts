@@ -4,8 +4,9 @@ import type { Mapping, MappingAccess } from './mapping.js';
 export type Residency = 'resident' | 'cold' | 'unknown';
 
 /**
- * One open file. Positions and lengths are bytes, safe integers. Every method but `close` throws a `NativeError` with
- * code `EBADF` once the file is closed; asynchronous ones throw it at once and reject with what the pool meets.
+ * One open file. Positions and lengths are bytes, safe integers. Every method but `close` throws a
+ * `NativeError` with code `EBADF` once the file is closed; asynchronous ones throw it at once and
+ * reject with what the pool meets.
  */
 export interface NativeFile {
   /** As it was given to `openFile`; still there when closed. */
@@ -17,12 +18,14 @@ export interface NativeFile {
   /** Size in bytes, by fstat(2). */
   size(): number;
 
-  /** Idempotent. The descriptor goes when the last job that uses it has ended. Mappings live on. */
+  /**
+   * Idempotent. The descriptor goes when the last job that uses it has ended. Mappings live on.
+   */
   close(): void;
 
   /**
-   * Reserves blocks by fallocate(2), mode 0, and extends the file to `position + length` if that is beyond its end.
-   * A failed call leaves the size as it was.
+   * Reserves blocks by fallocate(2), mode 0, and extends the file to `position + length` if that
+   * is beyond its end. A failed call leaves the size as it was.
    *
    * @param length - 1 or more
    * @throws NativeError `ENOSPC`, `EFBIG`, `EOPNOTSUPP` (this filesystem cannot), …
@@ -45,20 +48,24 @@ export interface NativeFile {
   sync(): Promise<void>;
 
   /**
-   * Whether reading the range (cut to the size of the file) would come from the page cache alone. Resident only when
-   * every page of it is. cachestat(2) if the kernel allows it, else preadv2(2) with RWF_NOWAIT, a byte of each page.
+   * Whether reading the range (cut to the size of the file) would come from the page cache alone.
+   * Resident only when every page of it is. cachestat(2) if the kernel allows it, else preadv2(2)
+   * with RWF_NOWAIT, a byte of each page.
    */
   residency(position: number, length: number): Residency;
 
   /** Brings the range (cut to the size of the file) into the page cache, on the warm pool. */
   warm(position: number, length: number): Promise<void>;
 
-  /** Takes flock(2) LOCK_EX without waiting. False when another open file description holds it; gone on `close`. */
+  /**
+   * Takes flock(2) LOCK_EX without waiting. False when another open file description holds it;
+   * gone on `close`.
+   */
   lock(): boolean;
 
   /**
-   * Maps `length` bytes from the start, MAP_SHARED. They may reach beyond the end of the file, which may grow under
-   * the mapping.
+   * Maps `length` bytes from the start, MAP_SHARED. They may reach beyond the end of the file,
+   * which may grow under the mapping.
    *
    * @param length - 1 or more
    * @throws NativeError `EACCES` when `access` is more than the file was opened for, `ENOMEM`, …

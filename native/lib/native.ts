@@ -2,7 +2,10 @@ import type { NativeCounters } from './native-counters.js';
 import type { NativeFile } from './native-file.js';
 import type { SocketWriter } from './socket-writer.js';
 
-/** `create` fails with `EEXIST` when there is such a file, and makes it with mode 0644 less the umask. */
+/**
+ * `create` fails with `EEXIST` when there is such a file, and makes it with mode 0644 less the
+ * umask.
+ */
 export type OpenFlags = 'read' | 'readwrite' | 'create';
 
 /** What the filesystem of a directory can do. */
@@ -17,9 +20,19 @@ export interface DirectoryProbe {
   readonly detail: string;
 }
 
-/** The native module, one per thread that loads it. Nothing of it may be handed to another thread. */
+/**
+ * The native module, one per thread that loads it. Nothing of it may be handed to another thread.
+ *
+ * Asynchronous calls run on threads of its own, apart from libuv's: four that sync, one that
+ * pre-faults, two that warm. Each of these pools lets 65,536 jobs wait; one more throws a
+ * `NativeError` with code `EAGAIN`. An unfinished job keeps the event loop alive. When a worker
+ * thread is terminated, waiting jobs are dropped, those that run are waited for, and their
+ * promises stay pending.
+ */
 export interface Native {
-  /** Opens a file (O_CLOEXEC). Throws a `NativeError`: `ENOENT`, `EEXIST`, `EACCES`, `EMFILE`, … */
+  /**
+   * Opens a file (O_CLOEXEC). Throws a `NativeError`: `ENOENT`, `EEXIST`, `EACCES`, `EMFILE`, …
+   */
   openFile(path: string, flags: OpenFlags): NativeFile;
 
   /**
@@ -29,7 +42,10 @@ export interface Native {
    */
   socketWriter(fd: number): SocketWriter;
 
-  /** fsync(2) of a directory on the sync pool, so that files made, renamed or removed in it stay so. */
+  /**
+   * fsync(2) of a directory on the sync pool, so that files made, renamed or removed in it stay
+   * so.
+   */
   syncDirectory(path: string): Promise<void>;
 
   /**

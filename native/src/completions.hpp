@@ -38,7 +38,8 @@ class Job {
   Failure failure_;
 };
 
-/// Brings finished jobs of all pools back to the loop. Keeps the loop alive while any is unfinished.
+/// Brings finished jobs of all pools back to the loop. Keeps the loop alive while any is
+/// unfinished.
 class Completions {
  public:
   explicit Completions(Environment& environment) : environment_(environment) {}

@@ -61,8 +61,8 @@ void Environment::Call(napi_value receiver, napi_value function) {
 }
 
 // Node runs this on the loop's thread when a worker ends or is terminated, and at a normal end of
-// the main thread; process.exit() in the main thread skips it, which does no harm: pool threads use
-// nothing that exit(3) takes away.
+// the main thread; process.exit() in the main thread skips it, which does no harm: pool threads
+// use nothing that exit(3) takes away.
 void Environment::TearDown(napi_async_cleanup_hook_handle hook) {
   hook_ = hook;
   syncPool.Stop();

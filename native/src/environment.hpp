@@ -17,7 +17,8 @@ namespace millrace {
 
 class WritablePoll;
 
-/// What turned out not to work on this kernel (or under its seccomp filter), so as not to try again.
+/// What turned out not to work on this kernel (or under its seccomp filter), so as not to try
+/// again.
 struct Refused {
   bool cachestat = false;                   // loop thread only
   bool nowait = false;                      // loop thread only
@@ -30,8 +31,8 @@ struct Refused {
 class Environment : public std::enable_shared_from_this<Environment> {
  public:
   /// Most bytes that one system call of a region send moves. On loopback with 1 MiB regions, 128
-  /// and 256 KiB cost the mmap and copy strategies 10 to 20 % more CPU than 512 KiB, and 1 MiB saves
-  /// 4 % at most; smaller is better for whoever waits for the loop.
+  /// and 256 KiB cost the mmap and copy strategies 10 to 20 % more CPU than 512 KiB, and 1 MiB
+  /// saves 4 % at most; smaller is better for whoever waits for the loop.
   static constexpr size_t kSendChunkBytes = 512 * 1024;
 
   static void Install(Napi::Env env);

@@ -45,7 +45,8 @@ Residency ByCachestat(Environment& environment, const Descriptor& file, uint64_t
     if (error == ENOSYS || error == EPERM) environment.refused.cachestat = true;
     return Residency::kUnknown;
   }
-  const uint64_t pages = (PageStart(position + length - 1) - PageStart(position)) / PageBytes() + 1;
+  const uint64_t last = PageStart(position + length - 1);
+  const uint64_t pages = (last - PageStart(position)) / PageBytes() + 1;
   return result.cached >= pages ? Residency::kResident : Residency::kCold;
 }
 

@@ -18,7 +18,10 @@ export const addonPath = fileURLToPath(
   new URL('../../native/build/Release/millrace_native.node', import.meta.url),
 );
 
-/** A suite that needs the module: where it cannot be built the broker does without, and so do its tests. */
+/**
+ * A suite that needs the module: where it cannot be built the broker does without, and so do its
+ * tests.
+ */
 export function describeNative(name: string, body: (native: Native) => void): void {
   const native = loadNative();
   if (native !== undefined) {

@@ -111,6 +111,33 @@ describeNative('Mapping', (native) => {
     expect(readFileSync(directory.file()).equals(pattern(MIB))).toBe(true);
   });
 
+  test('bounds the jobs that may wait', async () => {
+    const file = createFile(native, directory.file(), Buffer.alloc(0));
+    file.allocate(0, 32 * MIB);
+    const mapping = file.map(32 * MIB, 'write');
+    release.push(
+      () => file.close(),
+      () => mapping.unmap(),
+    );
+    const pending: Promise<void>[] = [];
+    let refusal: unknown;
+    while (refusal === undefined && pending.length < 200_000) {
+      try {
+        pending.push(mapping.populate(0, 32 * MIB));
+      } catch (error) {
+        refusal = error;
+      }
+    }
+    expect(refusal).toMatchObject({
+      code: 'EAGAIN',
+      message: expect.stringContaining('jobs wait'),
+    });
+    // Beyond the end of the file there is nothing to do: the rest of the jobs takes no time.
+    file.truncate(0);
+    await Promise.all(pending);
+    await mapping.populate(0, MIB);
+  });
+
   test('refuses to write through a mapping for reading', () => {
     const [file, mapping] = mapped(MIB, 'read');
     expect(thrownBy(() => mapping.write([Buffer.from('a')], 0)).code).toBe('EACCES');

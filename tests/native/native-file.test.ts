@@ -275,7 +275,7 @@ describeNative('NativeFile', (native) => {
     expect(file.size()).toBe(10);
   });
 
-  test('refuses empty ranges where there is nothing to do, and paths the kernel would misread', () => {
+  test('refuses empty ranges where there is nothing to do, and misleading paths', () => {
     const file = create();
     expect(thrownBy(() => file.allocate(0, 0)).name).toBe('RangeError');
     expect(thrownBy(() => file.map(0, 'read')).name).toBe('RangeError');

@@ -98,7 +98,8 @@ describeNative('worker threads', (native) => {
       busy(`native.socketWriter(near._handle.fd).close();
         const idle = net.connect(server.address().port, '127.0.0.1', () => {
           server.removeAllListeners('connection');
-          native.socketWriter(idle._handle.fd).onceWritable(() => { throw new TypeError('mine'); });
+          const writer = native.socketWriter(idle._handle.fd);
+          writer.onceWritable(() => { throw new TypeError('mine'); });
         });`),
     );
     const [error] = (await once(worker, 'error')) as [Error];

@@ -131,10 +131,7 @@ function announce(broker: Broker, logger: Logger): void {
   const { address, httpAddress, mode, persist, serve: serveName } = broker;
   logger
     .child({}, { level: 'info' })
-    .info(
-      { listen: address, http: httpAddress ?? null, mode, persist, serve: serveName },
-      'ready',
-    );
+    .info({ listen: address, http: httpAddress ?? null, mode, persist, serve: serveName }, 'ready');
 }
 
 /** Resolves with the first SIGTERM or SIGINT; the second one ends the process at once. */

@@ -112,19 +112,30 @@ export class FetchHandler implements Handler<FetchRequest, FetchResponse> {
         attempt.regions.push(region);
         attempt.totalBytes += region.length;
       }
-      const { startOffset: logStartOffset, leaderEpoch } = partition;
       return {
-        ...{ topicId, partition: index, errorCode: 0, errorMessage: null },
-        ...{ highWatermark: partition.highWatermark, logStartOffset, leaderEpoch },
+        topicId,
+        partition: index,
+        errorCode: 0,
+        errorMessage: null,
+        highWatermark: partition.highWatermark,
+        logStartOffset: partition.startOffset,
+        leaderEpoch: partition.leaderEpoch,
         byteLength: region?.length ?? 0,
       };
     } catch (error) {
       attempt.failed = true;
       counters.fetchEntriesFailed += 1;
+      const what = `fetch from partition ${index} of ${topicId}`;
+      const { errorCode, errorMessage } = rowFailure(error, what, logger);
       return {
-        ...{ topicId, partition: index },
-        ...rowFailure(error, `fetch from partition ${index} of ${topicId}`, logger),
-        ...{ highWatermark: -1, logStartOffset: -1, leaderEpoch: -1, byteLength: 0 },
+        topicId,
+        partition: index,
+        errorCode,
+        errorMessage,
+        highWatermark: -1,
+        logStartOffset: -1,
+        leaderEpoch: -1,
+        byteLength: 0,
       };
     }
   }

@@ -72,15 +72,26 @@ export class ProduceHandler implements Handler<ProduceRequest, ProduceResponse> 
       const appended = findPartition(storage.topics, entry).append(batches, acks);
       const { baseOffset, logAppendTimeMs, logStartOffset } = await appended;
       return {
-        ...{ topicId, partition, errorCode: 0, errorMessage: null },
-        ...{ baseOffset, logAppendTimeMs, logStartOffset },
+        topicId,
+        partition,
+        errorCode: 0,
+        errorMessage: null,
+        baseOffset,
+        logAppendTimeMs,
+        logStartOffset,
       };
     } catch (error) {
       counters.produceEntriesFailed += 1;
-      const failure = rowFailure(error, `append to partition ${partition} of ${topicId}`, logger);
+      const what = `append to partition ${partition} of ${topicId}`;
+      const { errorCode, errorMessage } = rowFailure(error, what, logger);
       return {
-        ...{ topicId, partition, ...failure },
-        ...{ baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1 },
+        topicId,
+        partition,
+        errorCode,
+        errorMessage,
+        baseOffset: -1,
+        logAppendTimeMs: -1,
+        logStartOffset: -1,
       };
     }
   }

@@ -1,4 +1,4 @@
-import type { Native } from '@millrace/native';
+import type { Native, SyscallCount } from '@millrace/native';
 import promClient from 'prom-client';
 import type { Metric } from 'prom-client';
 import type { ApiCounters, BrokerCounters } from '../counters.js';
@@ -125,7 +125,8 @@ function durationSamples({ name: api, latency }: ApiCounters): Sample[] {
   return samples;
 }
 
-function defineStorage(define: Define, { topics, stats }: MetricSources['storage']): void {
+function defineStorage(define: Define, storage: MetricSources['storage']): void {
+  const { topics } = storage;
   define('gauge', 'topics', 'Topics.', () => one(topics.list().length));
   define('gauge', 'partitions', 'Partitions by state.', () => {
     const counts = { online: 0, offline: 0 };
@@ -141,13 +142,13 @@ function defineStorage(define: Define, { topics, stats }: MetricSources['storage
     })),
   );
   define('gauge', 'storage', 'What the storage layer counts.', () =>
-    numbersOf(stats()).map(([name, value]) => ({ labels: { name }, value })),
+    numbersOf(storage.stats()).map(([name, value]) => ({ labels: { name }, value })),
   );
 }
 
 function defineNative(define: Define, native: Native): void {
   const kinds = (field: 'calls' | 'bytes'): readonly Sample[] =>
-    Object.entries(native.counters()).flatMap(([call, count]) =>
+    Object.entries<number | SyscallCount>({ ...native.counters() }).flatMap(([call, count]) =>
       typeof count === 'number' ? [] : [{ labels: { call }, value: count[field] }],
     );
   define('counter', 'native_calls_total', 'System calls by kind.', () => kinds('calls'));

@@ -1,30 +1,18 @@
 import type { Socket } from 'node:net';
 import { ProtocolError } from '@millrace/protocol';
-import type { Logger } from 'pino';
-import type { BrokerCounters } from '../counters.js';
 import type { ConnectionContext, RequestContext, Wait } from '../handlers/context.js';
 import { ConnectionFatalError } from '../handlers/handler.js';
 import { errnoOf } from '../storage/errors.js';
 import type { WireDecoder, WireProtocol } from '../wire/wire-protocol.js';
+import type { ConnectionOptions } from './connection-options.js';
 import { OutboundQueue, releaseParts } from './outbound-queue.js';
-import type { Outlet } from './outlet.js';
+import { release } from './socket-reader.js';
+import type { Lease } from './socket-reader.js';
 
-export interface ConnectionLimits {
-  readonly maxInFlightRequestsPerConnection: number;
-  readonly maxOutboundBytesPerConnection: number;
-  readonly sendBytesPerTurn: number;
-  readonly requestTimeoutMs: number;
-}
-
-export interface ConnectionOptions<Frame> {
-  readonly socket: Socket;
-  readonly outlet: Outlet;
-  readonly protocol: WireProtocol<Frame>;
-  readonly limits: ConnectionLimits;
-  readonly counters: BrokerCounters;
-  readonly logger: Logger;
-  /** Called once, when the socket is closed. */
-  readonly onClosed: () => void;
+/** A request that has come, and the memory that it lies in. */
+interface Received<Frame> {
+  readonly frame: Frame;
+  readonly lease: Lease;
 }
 
 /** A request under way. */
@@ -55,7 +43,7 @@ export class Connection<Frame> implements ConnectionContext {
   readonly #options: ConnectionOptions<Frame>;
   readonly #exchanges = new Set<Exchange<Frame>>();
   /** Frames that came with the last bytes and are beyond what may be in flight. */
-  #backlog: Frame[] = [];
+  #backlog: Received<Frame>[] = [];
   #paused = false;
   /** Nothing is served any more; what is in flight is answered, then the connection ends. */
   #closing = false;
@@ -65,7 +53,7 @@ export class Connection<Frame> implements ConnectionContext {
   #frameSinceMs = 0;
 
   constructor(options: ConnectionOptions<Frame>) {
-    const { socket } = options;
+    const { socket } = options.reader;
     this.#options = options;
     this.#socket = socket;
     this.#protocol = options.protocol;
@@ -76,12 +64,12 @@ export class Connection<Frame> implements ConnectionContext {
       onSent: this.#onSent,
       onFailure: this.#onFailure,
     });
-    socket.on('data', this.#onData);
     socket.on('end', () => {
       this.close();
     });
     socket.on('error', this.#onFailure);
     socket.on('close', this.#onClose);
+    options.reader.start(this.#onChunk);
   }
 
   get closing(): boolean {
@@ -123,31 +111,46 @@ export class Connection<Frame> implements ConnectionContext {
     }
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  readonly #onChunk = (chunk: Buffer): void => {
     this.#options.counters.bytesReceived += chunk.length;
     if (this.#closing) return;
     const wasIncomplete = this.#decoder.bufferedBytes > 0;
+    let frames: readonly Frame[];
+    let failure: ProtocolError | undefined;
     try {
-      const frames = this.#decoder.push(chunk);
-      if (frames.length > 0 || !wasIncomplete) this.#frameSinceMs = performance.now();
-      this.#accept(frames);
+      frames = this.#decoder.push(chunk);
     } catch (error) {
       if (!(error instanceof ProtocolError)) {
         this.#options.logger.error({ err: error, client: this.remoteAddress }, 'decoding failed');
         this.destroy();
         return;
       }
-      this.#accept(this.#decoder.framesBeforeError);
-      this.#refuse(error);
+      frames = this.#decoder.framesBeforeError;
+      failure = error;
     }
+    if (frames.length > 0 || !wasIncomplete) this.#frameSinceMs = performance.now();
+    this.#accept(frames);
+    if (failure !== undefined) this.#refuse(failure);
   };
 
   #accept(frames: readonly Frame[]): void {
+    const incomplete = this.#decoder.bufferedBytes > 0;
+    const { first, others } = this.#options.reader.takeLeases(frames.length, incomplete);
+    let lease = first;
     for (const frame of frames) {
-      if (this.#backlog.length > 0 || this.#isFull()) this.#backlog.push(frame);
-      else void this.#serve(frame);
+      const received = this.#receive(frame, lease);
+      lease = others;
+      if (this.#backlog.length > 0 || this.#isFull()) this.#backlog.push(received);
+      else void this.#serve(received);
     }
     if (this.#backlog.length > 0 || this.#isFull()) this.#pause();
+  }
+
+  /** A request without a payload was decoded into values of its own: its memory can go. */
+  #receive(frame: Frame, lease: Lease): Received<Frame> {
+    if (this.#protocol.sharesMemory(frame)) return { frame, lease };
+    release(lease);
+    return { frame, lease: [] };
   }
 
   #isFull(): boolean {
@@ -170,9 +173,9 @@ export class Connection<Frame> implements ConnectionContext {
     if (!this.#paused) return;
     let served = 0;
     while (served < this.#backlog.length && !this.#isFull()) {
-      const frame = this.#backlog[served];
+      const received = this.#backlog[served];
       served += 1;
-      if (frame !== undefined) void this.#serve(frame);
+      if (received !== undefined) void this.#serve(received);
     }
     if (served > 0) this.#backlog = this.#backlog.slice(served);
     if (this.#backlog.length > 0 || this.#isFull()) return;
@@ -181,7 +184,7 @@ export class Connection<Frame> implements ConnectionContext {
     this.#socket.resume();
   }
 
-  async #serve(frame: Frame): Promise<void> {
+  async #serve({ frame, lease }: Received<Frame>): Promise<void> {
     const receivedAtMs = performance.now();
     const exchange: Exchange<Frame> = {
       frame,
@@ -202,6 +205,7 @@ export class Connection<Frame> implements ConnectionContext {
       this.#exchanges.delete(exchange);
       this.#onFatal(error);
     }
+    release(lease);
     if (this.#paused) this.#resumeWhenRoom();
     if (this.#closing) this.#endWhenDone();
   }
@@ -268,7 +272,9 @@ export class Connection<Frame> implements ConnectionContext {
     clearTimeout(this.#linger);
     this.#closing = true;
     this.#ended = true;
+    for (const { lease } of this.#backlog) release(lease);
     this.#backlog = [];
+    this.#options.reader.close();
     this.#queue.close();
     for (const wait of this.waits) wait.cancel();
     this.#options.onClosed();

@@ -8,8 +8,10 @@ import { StartupError } from '../startup-errors.js';
 import { errnoOf } from '../storage/errors.js';
 import type { WireProtocol } from '../wire/wire-protocol.js';
 import { Connection } from './connection.js';
-import type { ConnectionLimits } from './connection.js';
+import type { ConnectionLimits } from './connection-options.js';
 import type { OutletFactory } from './outlet-factory.js';
+import { ReadPool } from './read-pool.js';
+import { SocketReader } from './socket-reader.js';
 
 export interface ListenerOptions<Frame> {
   /** `host:port`; port 0 takes any free one. */
@@ -35,6 +37,7 @@ export class Listener<Frame> {
   readonly #options: ListenerOptions<Frame>;
   readonly #connections = new Set<Connection<Frame>>();
   readonly #refusals = new Set<Socket>();
+  readonly #readPool = new ReadPool();
   #expiry: NodeJS.Timeout | undefined;
   #onEmpty: (() => void) | undefined;
 
@@ -43,6 +46,7 @@ export class Listener<Frame> {
     // Half-open: a client may finish sending and still read the answers.
     this.#server = createServer({
       allowHalfOpen: true,
+      pauseOnConnect: true,
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS,
@@ -102,12 +106,14 @@ export class Listener<Frame> {
       this.#refuse(socket);
       return;
     }
+    let reader;
     let outlet;
     try {
-      outlet = outlets.open(socket);
+      reader = new SocketReader(socket, this.#readPool);
+      outlet = outlets.open(reader.socket);
     } catch (error) {
       logger.error({ err: error }, 'a connection could not be set up');
-      socket.on('error', () => undefined).destroy();
+      (reader?.socket ?? socket).on('error', () => undefined).destroy();
       return;
     }
     const onClosed = (): void => {
@@ -117,7 +123,7 @@ export class Listener<Frame> {
       if (this.#connections.size === 0) this.#onEmpty?.();
     };
     const connection: Connection<Frame> = new Connection({
-      ...{ socket, outlet, protocol, limits, counters, logger, onClosed },
+      ...{ reader, outlet, protocol, limits, counters, logger, onClosed },
     });
     counters.connectionsAccepted += 1;
     counters.connectionsOpen += 1;

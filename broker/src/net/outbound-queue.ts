@@ -168,10 +168,10 @@ export class OutboundQueue {
   }
 
   /** Goes on when `work` on the region at the head is done; with `offered`, it resolves to bytes sent. */
-  #waitFor(work: Promise<number | void>, offered: number | undefined): void {
+  #waitFor(work: Promise<unknown>, offered: number | undefined): void {
     this.#waiting = true;
     this.#headInUse = true;
-    const done = (sent: number | void): void => {
+    const done = (sent: unknown): void => {
       if (this.#releaseAfterClose()) return;
       this.#waiting = false;
       if (typeof sent === 'number') {

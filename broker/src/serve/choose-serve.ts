@@ -9,10 +9,7 @@ import type { ServeStrategy } from './serve-strategy.js';
  * The strategy of that name on the native module.
  * @param maxReadMappings segment files that `mmap` keeps mapped.
  */
-export function chooseServe(
-  name: ServeName,
-  maxReadMappings: number,
-): ServeStrategy<SocketWriter> {
+export function chooseServe(name: ServeName, maxReadMappings: number): ServeStrategy<SocketWriter> {
   switch (name) {
     case 'sendfile':
       return new SendfileServe();

@@ -122,9 +122,12 @@ export class ActiveSegment {
     this.#indexEntriesWritten = upTo;
   }
 
-  /** Trims the file to its data and lets go of it; readers keep what they hold. */
-  finish(): void {
+  /** Trims the file to its data, durably, and lets go of it; readers keep what they hold. */
+  async finish(): Promise<void> {
     this.writer.finish(this.segment.sizeBytes);
+    // Recovery looks for zeros at the end of a segment only from the checkpoint on. So the trim must
+    // be on the device before a checkpoint in a later segment can be.
+    await this.file.file.sync();
     this.segment.retire();
     this.file.release();
   }

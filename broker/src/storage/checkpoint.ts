@@ -1,7 +1,6 @@
 import { open, readFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { crc32c } from '@millrace/protocol';
-import { syncDirectory } from './atomic-file.js';
+import { writeFileAtomically } from './atomic-file.js';
 import { DataDirError, errnoOf } from './errors.js';
 
 /** What a partition knows to be on the device, and what it has promised about offsets. */
@@ -109,23 +108,28 @@ export class CheckpointFile {
     const checkpoint = this.#current ?? emptyCheckpoint;
     const sequence = this.#sequence + 1;
     const creating = this.#sequence === 0;
-    const file = await open(this.path, creating ? 'w' : 'r+', 0o644);
+    const slot = encodeSlot({ sequence, checkpoint });
+    const position = (sequence % 2) * SLOT_BYTES;
+    if (creating) await this.#create(slot, position);
+    else await this.#overwrite(slot, position);
+    this.#sequence = sequence;
+  }
+
+  /** By a rename: a crash within it must not leave a file without any valid slot. */
+  async #create(slot: Buffer, position: number): Promise<void> {
+    const both = Buffer.alloc(2 * SLOT_BYTES);
+    slot.copy(both, position);
+    await writeFileAtomically(this.path, both);
+  }
+
+  async #overwrite(slot: Buffer, position: number): Promise<void> {
+    const file = await open(this.path, 'r+');
     try {
-      if (creating) {
-        const both = Buffer.alloc(2 * SLOT_BYTES);
-        encodeSlot({ sequence, checkpoint }).copy(both, (sequence % 2) * SLOT_BYTES);
-        await file.write(both, 0, both.length, 0);
-        await file.sync();
-      } else {
-        const slot = encodeSlot({ sequence, checkpoint });
-        await file.write(slot, 0, slot.length, (sequence % 2) * SLOT_BYTES);
-        await file.datasync();
-      }
+      await file.write(slot, 0, slot.length, position);
+      await file.datasync();
     } finally {
       await file.close();
     }
-    if (creating) await syncDirectory(dirname(this.path));
-    this.#sequence = sequence;
   }
 }
 
@@ -161,7 +165,8 @@ function decodeSlot(file: Buffer, at: number): Slot | 'unused' | 'damaged' {
   if (slot.length < SLOT_BYTES) return 'damaged';
   if (slot.every((byte) => byte === 0)) return 'unused';
   if (slot.readUInt32BE(0) !== MAGIC || slot.readUInt16BE(4) !== VERSION) return 'damaged';
-  if (slot.readUInt32BE(CHECKED_BYTES) !== crc32c(slot.subarray(0, CHECKED_BYTES))) return 'damaged';
+  if (slot.readUInt32BE(CHECKED_BYTES) !== crc32c(slot.subarray(0, CHECKED_BYTES)))
+    return 'damaged';
   return {
     sequence: Number(slot.readBigUInt64BE(8)),
     checkpoint: {

@@ -22,6 +22,7 @@ export class Checkpointer {
   #writtenLsn = 0;
   #writtenAtMs = 0;
   #running: Promise<void> | undefined;
+  #stopped = false;
 
   constructor(
     private readonly name: string,
@@ -53,6 +54,11 @@ export class Checkpointer {
       });
   }
 
+  /** From now on the checkpoint stays as it is: the log failed, and says itself what to keep. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
   /** Resolves when none is being written. */
   async idle(): Promise<void> {
     await this.#running;
@@ -63,6 +69,7 @@ export class Checkpointer {
     this.#writtenAtMs = this.environment.now();
     await this.besides('write the index', image.active.writeIndex());
     await this.besides('write the producer snapshot', this.#writeProducers(image));
+    if (this.#stopped) return;
     await this.file.update({
       segmentBase: image.active.segment.baseOffset,
       position: image.position,

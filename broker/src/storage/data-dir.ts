@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { access, mkdir, open, readdir, readFile, rm, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, mkdir, open, readdir, readFile, rm, unlink, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import type { Native, NativeFile } from '@millrace/native';
 import { syncDirectory, writeFileAtomically } from './atomic-file.js';
 import { DataDirError, errnoOf } from './errors.js';
@@ -42,6 +42,7 @@ export class DataDir {
    */
   static async open(path: string, native: Native | undefined): Promise<DataDir> {
     await makeWritable(path);
+    await refuseForeign(path);
     const unlock = await lock(path, native);
     try {
       const meta = await readOrMakeMeta(path);
@@ -100,7 +101,17 @@ async function readOrMakeMeta(path: string): Promise<Meta> {
 }
 
 async function makeMeta(path: string, metaPath: string): Promise<Meta> {
-  const foreign = (await readdir(path)).filter((name) => !ownNames.has(name));
+  await refuseForeign(path);
+  const meta = { formatVersion: FORMAT_VERSION, clusterId: randomUUID(), nodeId: 0 };
+  await writeJsonFile(metaPath, meta);
+  return meta;
+}
+
+/** A directory that holds other things is left as it is: not even a lock file is put there. */
+async function refuseForeign(path: string): Promise<void> {
+  const names = await readdir(path);
+  if (names.includes(META_FILE)) return;
+  const foreign = names.filter((name) => !ownNames.has(name));
   const topics = await readdir(join(path, TOPICS_DIRECTORY)).catch(() => []);
   if (foreign.length > 0 || topics.length > 0) {
     const what = topics.length > 0 ? 'topics' : `"${foreign.slice(0, 3).join('", "')}"`;
@@ -110,9 +121,6 @@ async function makeMeta(path: string, metaPath: string): Promise<Meta> {
         `${META_FILE} was lost; restore that file, or choose an empty --data-dir`,
     );
   }
-  const meta = { formatVersion: FORMAT_VERSION, clusterId: randomUUID(), nodeId: 0 };
-  await writeJsonFile(metaPath, meta);
-  return meta;
 }
 
 /** What may lie in a directory before it has a `meta.json`. */
@@ -144,7 +152,7 @@ function locked(path: string): DataDirError {
 }
 
 async function lock(path: string, native: Native | undefined): Promise<() => Promise<void>> {
-  const lockPath = join(path, LOCK_FILE);
+  const lockPath = resolve(path, LOCK_FILE);
   return native === undefined ? lockByPid(path, lockPath) : lockByFlock(path, lockPath, native);
 }
 
@@ -157,38 +165,64 @@ async function lockByFlock(
   const made = await open(lockPath, 'a', 0o644);
   await made.close();
   const file: NativeFile = native.openFile(lockPath, 'readwrite');
-  if (!file.lock()) {
+  if (!file.lock() || (await ownerOf(lockPath, 'pid only')) !== undefined) {
     file.close();
     throw locked(path);
   }
-  file.truncate(0);
-  file.write([Buffer.from(`${process.pid}\n`)], 0);
+  const note = (text: string): void => {
+    try {
+      file.truncate(0);
+      file.write([Buffer.from(text)], 0);
+    } catch {
+      // The note is for brokers that cannot see the flock; a full disk must not keep this one out.
+    }
+  };
+  note(`${process.pid}\n`);
+  ownedHere.add(lockPath);
   return () => {
+    ownedHere.delete(lockPath);
+    note('');
     file.close();
     return Promise.resolve();
   };
 }
 
+/** Marks a lock file whose owner holds no `flock`. */
+const PID_ONLY = 'pid';
+const LOCK_NOTE = /^(\d+)( pid)?\n$/;
+
+/** Lock files that this process owns: its own pid in another may be that of an earlier process. */
+const ownedHere = new Set<string>();
+
 /** Node has no `flock`: a file with the owner's pid, which is stale when that process is gone. */
 async function lockByPid(path: string, lockPath: string): Promise<() => Promise<void>> {
   for (let attempt = 0; attempt < PID_ATTEMPTS; attempt += 1) {
     try {
-      const file = await open(lockPath, 'wx', 0o644);
-      await file.writeFile(`${process.pid}\n`);
-      await file.close();
-      return () => rm(lockPath, { force: true });
+      await writeFile(lockPath, `${process.pid} ${PID_ONLY}\n`, { flag: 'wx', mode: 0o644 });
+      ownedHere.add(lockPath);
+      return async () => {
+        ownedHere.delete(lockPath);
+        await rm(lockPath, { force: true });
+      };
     } catch (error) {
       if (errnoOf(error) !== 'EEXIST') throw error;
     }
-    if (await isOwned(lockPath)) throw locked(path);
+    if ((await ownerOf(lockPath, 'any')) !== undefined) throw locked(path);
     await rm(lockPath, { force: true });
   }
   throw locked(path);
 }
 
-async function isOwned(lockPath: string): Promise<boolean> {
-  const pid = Number((await readFile(lockPath, 'utf8')).trim());
-  if (!Number.isInteger(pid) || pid <= 0) return false;
+/** The living process that the lock file names; `pid only` passes over those that hold a `flock`. */
+async function ownerOf(lockPath: string, kind: 'any' | 'pid only'): Promise<number | undefined> {
+  const note = LOCK_NOTE.exec(await readFile(lockPath, 'utf8'));
+  if (note === null || (kind === 'pid only' && note[2] === undefined)) return undefined;
+  const pid = Number(note[1]);
+  const alive = pid === process.pid ? ownedHere.has(lockPath) : isAlive(pid);
+  return alive ? pid : undefined;
+}
+
+function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -52,6 +52,20 @@ export class EpochHistory {
     );
   }
 
+  /** True when nothing was ever stored from `from` up to `startOffset`, where a segment begins. */
+  isGap(from: number, startOffset: number): boolean {
+    return this.#epochs.some(
+      (epoch) => epoch.startOffset === startOffset && epoch.previousEndOffset <= from,
+    );
+  }
+
+  /** True when `offset` was given up after an unclean stop: what ended there is not in the log. */
+  isAbandoned(offset: number): boolean {
+    return this.#epochs.some(
+      (epoch) => epoch.previousEndOffset < offset && offset <= epoch.startOffset,
+    );
+  }
+
   /** Resolves when `epoch` is durably the last one. */
   async begin(epoch: LeaderEpoch): Promise<void> {
     const epochs = [...this.#epochs.filter((known) => known.epoch < epoch.epoch), epoch];

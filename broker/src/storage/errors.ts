@@ -17,12 +17,13 @@ export class DataDirError extends Error {
   }
 }
 
-/** The errno name (`ENOSPC`, …) of a system error, or undefined. */
+/**
+ * The errno name (`ENOSPC`, …) of a system error, or undefined. Not by `instanceof`: in a `vm` context,
+ * as test runners use, system errors are of another realm.
+ */
 export function errnoOf(error: unknown): string | undefined {
-  if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
-    return error.code;
-  }
-  return undefined;
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
 }
 
 /** True when the disk or the quota is full: the operation may be tried again once there is space. */
@@ -37,9 +38,7 @@ const PASSING_ERRNOS = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EINTR']
 /** True when a failed operation left nothing behind and may be tried again. */
 export function isPassing(error: unknown): boolean {
   return (
-    error instanceof ProtocolError ||
-    isDiskFull(error) ||
-    PASSING_ERRNOS.has(errnoOf(error) ?? '')
+    error instanceof ProtocolError || isDiskFull(error) || PASSING_ERRNOS.has(errnoOf(error) ?? '')
   );
 }
 

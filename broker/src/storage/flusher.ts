@@ -40,7 +40,8 @@ export class Flusher {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#waiters.push({ lsn, resolve, reject });
-      this.start();
+      // One that runs is followed by another only if somebody still waits then.
+      if (this.#running === undefined) this.start();
     });
   }
 

@@ -54,5 +54,7 @@ function parse(text: string): Envelope | undefined {
 }
 
 function checksum(content: unknown): string {
-  return crc32c(Buffer.from(JSON.stringify(content))).toString(16).padStart(8, '0');
+  return crc32c(Buffer.from(JSON.stringify(content)))
+    .toString(16)
+    .padStart(8, '0');
 }

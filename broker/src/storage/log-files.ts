@@ -15,10 +15,18 @@ export interface FoundSegment {
   readonly fileBytes: number;
 }
 
-/** Makes a partition's directory, durably, unless it is there. */
+/**
+ * Makes a partition's directory unless it is there; its name is durable when this resolves.
+ * @throws Error with code `ENOENT` when the topic's directory is gone: it must not come back.
+ */
 export async function ensureLogDirectory(directory: string): Promise<void> {
-  const made = await mkdir(directory, { recursive: true });
-  if (made !== undefined) await syncDirectory(dirname(directory));
+  try {
+    await mkdir(directory);
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+  }
+  // Also when it was there: a process killed between the two steps did not get to this one.
+  await syncDirectory(dirname(directory));
 }
 
 /** The segment files in `directory` by base offset; none when there is no such directory. */

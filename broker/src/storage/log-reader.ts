@@ -1,5 +1,6 @@
 import { ProtocolError, RecordBatchView } from '@millrace/protocol';
 import type { ScannedBatch } from './batch-scanner.js';
+import type { EpochHistory } from './epoch-history.js';
 import type { FileRegion } from './file-region.js';
 import type { Segment } from './segment.js';
 
@@ -15,6 +16,8 @@ export interface VisibleEnd {
 export interface LogView {
   readonly segments: readonly Segment[];
   readonly end: VisibleEnd | undefined;
+  /** Where offsets are missing on purpose. */
+  readonly epochs: EpochHistory;
 }
 
 export interface TimestampedOffset {
@@ -34,16 +37,20 @@ function visibleBytes(segment: Segment, end: VisibleEnd): number {
  * @throws ProtocolError CORRUPT_LOG
  */
 export async function readRegion(
-  { segments, end }: LogView,
+  { segments, end, epochs }: LogView,
   offset: number,
   maxBytes: number,
   atLeastOne: boolean,
 ): Promise<FileRegion | undefined> {
   if (end === undefined || offset >= end.offset) return undefined;
-  for (let i = floorSegment(segments, offset); i < segments.length; i += 1) {
-    const segment = segments[i];
-    const limit = segment === undefined ? 0 : visibleBytes(segment, end);
-    if (segment === undefined || limit === 0) continue;
+  let from = offset;
+  for (const segment of segments.slice(floorSegment(segments, offset))) {
+    if (segment.baseOffset > from && !epochs.isGap(from, segment.baseOffset)) {
+      throw missing(segment, from);
+    }
+    from = Math.max(from, segment.baseOffset);
+    const limit = visibleBytes(segment, end);
+    if (limit === 0) continue;
     const position = await segment.locate(offset, limit);
     if (position === undefined) continue;
     const region = await segment.region(position, limit, maxBytes, atLeastOne);
@@ -64,12 +71,24 @@ export async function findTimestamp(
   for (const segment of segments) {
     const limit = visibleBytes(segment, end);
     if (limit === 0) continue;
-    const batch = await segment.findTimestamp(timestampMs, limit);
-    if (batch === undefined) continue;
-    const found = recordAtOrAfter(segment, batch, timestampMs);
-    if (found !== undefined) return found;
+    let batch = await segment.findTimestamp(timestampMs, limit);
+    while (batch !== undefined) {
+      const found = recordAtOrAfter(segment, batch, timestampMs);
+      if (found !== undefined) return found;
+      // Its header promised more than its records hold.
+      const next = batch.position + batch.header.sizeBytes;
+      batch = await segment.findTimestamp(timestampMs, limit, next);
+    }
   }
   return undefined;
+}
+
+function missing(next: Segment, offset: number): ProtocolError {
+  return new ProtocolError(
+    'CORRUPT_LOG',
+    `${next.logPath}: the offsets from ${offset} up to its base offset ${next.baseOffset} are ` +
+      'missing: a segment before it was lost or shortened; restore it from a backup',
+  );
 }
 
 function recordAtOrAfter(
@@ -109,7 +128,12 @@ function floorSegment(segments: readonly Segment[], offset: number): number {
 }
 
 /** What a reader is told whose offset the log does not have. */
-export function outOfRange(name: string, offset: number, start: number, end: number): ProtocolError {
+export function outOfRange(
+  name: string,
+  offset: number,
+  start: number,
+  end: number,
+): ProtocolError {
   return new ProtocolError(
     'OFFSET_OUT_OF_RANGE',
     `${name}: offset ${offset} is outside of ${start} to ${end}`,

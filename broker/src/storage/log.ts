@@ -48,6 +48,8 @@ export class Log {
   #appendedLsn = 0;
   #unsyncedSinceMs = 0;
   #durableEnd: VisibleEnd | undefined;
+  /** `nextOffset` as of the last sync. */
+  #durableOffset: number;
   #failure: ProtocolError | undefined;
 
   constructor(
@@ -69,6 +71,7 @@ export class Log {
     const block = environment.config.offsetCeilingBlock;
     this.#ceiling = new OffsetCeiling(checkpoint, block, nextOffset);
     this.#durableEnd = this.#appendedEnd();
+    this.#durableOffset = nextOffset;
   }
 
   get producers(): ProducerStates {
@@ -102,9 +105,8 @@ export class Log {
 
   /** The offset up to which readers are served. */
   get highWatermark(): number {
-    if (this.environment.config.visibility === 'appended') return this.#nextOffset;
-    const everythingSynced = this.#flusher.syncedLsn === this.#appendedLsn;
-    return everythingSynced ? this.#nextOffset : (this.#durableEnd?.offset ?? this.startOffset);
+    const appended = this.environment.config.visibility === 'appended';
+    return appended ? this.#nextOffset : this.#durableOffset;
   }
 
   /** True when {@link append} of that many records works at once. */
@@ -119,11 +121,12 @@ export class Log {
   /**
    * Makes the log ready for `recordCount` more records: reserves offsets durably, opens or makes the
    * segment to append to.
-   * @throws ProtocolError DISK_FULL, STORAGE_ERROR
+   * @throws ProtocolError DISK_FULL, STORAGE_ERROR, or what the log failed of
    */
   async prepare(recordCount: number): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
     try {
-      await ensureLogDirectory(this.directory);
+      if (this.#active === undefined) await ensureLogDirectory(this.directory);
       await this.#beginEpochAfterGap();
       if (!this.#ceiling.covers(this.#nextOffset + recordCount)) {
         await this.#ceiling.reserve(this.#nextOffset, recordCount, this.leaderEpoch);
@@ -157,7 +160,7 @@ export class Log {
     if (this.#appendedLsn - this.#flusher.syncedLsn >= this.options.flushBytes) {
       this.#flusher.start();
     }
-    this.#ceiling.reserveAhead(this.#nextOffset, this.leaderEpoch, this.#fail);
+    this.#ceiling.reserveAhead(this.#nextOffset, this.leaderEpoch, this.#failUnlessPassing);
     return { baseOffset, endLsn: this.#appendedLsn };
   }
 
@@ -185,9 +188,16 @@ export class Log {
     }
   }
 
-  /** See {@link findTimestamp}. */
-  offsetForTimestamp(timestampMs: number): Promise<TimestampedOffset | undefined> {
-    return findTimestamp(this.#view(), timestampMs);
+  /**
+   * See {@link findTimestamp}.
+   * @throws ProtocolError CORRUPT_LOG, STORAGE_ERROR
+   */
+  async offsetForTimestamp(timestampMs: number): Promise<TimestampedOffset | undefined> {
+    try {
+      return await findTimestamp(this.#view(), timestampMs);
+    } catch (error) {
+      throw storageFailure(`search of ${this.name} for time ${timestampMs}`, error);
+    }
   }
 
   /** Starts the syncs and checkpoints that are due; false when there is nothing left to do. */
@@ -197,14 +207,28 @@ export class Log {
     if (unsynced && nowMs - this.#unsyncedSinceMs >= this.options.flushMs) this.#flusher.start();
     if (!unsynced && this.#checkpointer.isDue(this.#appendedLsn, nowMs)) {
       const image = this.#image();
-      if (image !== undefined) this.#checkpointer.start(image, this.#fail);
+      if (image !== undefined) this.#checkpointer.start(image, this.#failUnlessPassing);
     }
     return unsynced || this.#checkpointer.isBehind(this.#appendedLsn);
   }
 
-  /** Syncs everything, checkpoints it, trims and closes: the clean end. A failed log just lets go. */
+  /**
+   * Syncs everything, checkpoints it, trims and closes: the clean end. A failed log just lets go.
+   * @throws ProtocolError when it could not: {@link failure} then says so too.
+   */
   async close(): Promise<void> {
     this.environment.flushes.remove(this);
+    try {
+      await this.#settle();
+    } catch (error) {
+      this.#fail(error);
+      throw this.#failure ?? error;
+    } finally {
+      await this.#letGo();
+    }
+  }
+
+  async #settle(): Promise<void> {
     if (this.#active !== undefined && this.#failure === undefined) {
       this.#flusher.start();
       await this.#flusher.idle();
@@ -213,10 +237,9 @@ export class Log {
     const image = this.#image();
     if (image !== undefined && this.#failure === undefined) {
       await this.#checkpointer.write(image, { ceiling: this.#nextOffset });
-      image.active.finish();
+      await image.active.finish();
       this.#active = undefined;
     }
-    await this.#letGo();
   }
 
   /** Lets go of everything without writing: the topic was deleted. Waiters get `reason`. */
@@ -224,7 +247,9 @@ export class Log {
     this.environment.flushes.remove(this);
     this.#failure ??= reason;
     this.#flusher.fail(reason);
+    this.#checkpointer.stop();
     await this.#flusher.idle();
+    await this.#checkpointer.idle();
     await this.#letGo();
   }
 
@@ -252,7 +277,10 @@ export class Log {
   async #openActive(): Promise<ActiveSegment> {
     const { environment, options } = this;
     const last = this.#segments.at(-1);
-    const goOn = last !== undefined && this.#nextOffset === this.#dataEndOffset;
+    // An empty segment is there when the first append after a gap failed.
+    const goOn =
+      last !== undefined &&
+      (this.#nextOffset === this.#dataEndOffset || this.#nextOffset === last.baseOffset);
     return goOn && last.sizeBytes < options.segmentBytes
       ? ActiveSegment.reopen(last, options.segmentBytes, environment, options)
       : this.#createSegment();
@@ -291,6 +319,7 @@ export class Log {
     const nowMs = this.environment.now();
     const image = this.#checkpointer.isDue(lsn, nowMs) ? this.#image() : undefined;
     const end = this.#appendedEnd();
+    const nextOffset = this.#nextOffset;
     const active = this.#active;
     try {
       for (const sealed of this.#sealed) await this.#syncLastTime(sealed);
@@ -300,9 +329,10 @@ export class Log {
       throw this.#failure ?? error;
     }
     this.#durableEnd = end;
+    this.#durableOffset = nextOffset;
     this.#unsyncedSinceMs = nowMs;
     if (image !== undefined && this.#failure === undefined) {
-      this.#checkpointer.start(image, this.#fail);
+      this.#checkpointer.start(image, this.#failUnlessPassing);
     }
     this.onChange();
     return lsn;
@@ -319,7 +349,7 @@ export class Log {
     await this.#syncSegment(sealed, sealed.segment.sizeBytes);
     await this.#checkpointer.besides('write the index', sealed.writeIndex());
     if (this.#failure !== undefined) return;
-    sealed.finish();
+    await sealed.finish();
     this.#sealed = this.#sealed.filter((other) => other !== sealed);
   }
 
@@ -344,10 +374,28 @@ export class Log {
     this.#failure = storageFailure(`sync of ${this.name} (${this.directory})`, error, 'final');
     logger.error({ err: error, log: this.name }, this.#failure.message);
     this.#flusher.fail(this.#failure);
-    this.#state.checkpoint.update({ tailDistrusted: true }).catch((cause: unknown) => {
+    this.#checkpointer.stop();
+    this.#distrustTail().catch((cause: unknown) => {
       logger.error({ err: cause, log: this.name }, 'could not mark the tail as not to be trusted');
     });
     this.onChange();
+  };
+
+  /** What was synced since the last checkpoint may have been acknowledged: it is no part of the tail. */
+  #distrustTail(): Promise<void> {
+    const end = this.#durableEnd;
+    const synced = end !== undefined && {
+      segmentBase: end.segment.baseOffset,
+      position: end.position,
+      endOffset: end.offset,
+    };
+    return this.#state.checkpoint.update({ ...synced, tailDistrusted: true });
+  }
+
+  /** For work in the background that is done again when it is due again. */
+  readonly #failUnlessPassing = (error: unknown): void => {
+    if (!isPassing(error)) this.#fail(error);
+    else this.environment.logger.warn({ err: error, log: this.name }, 'will be tried again');
   };
 
   #appendFailure(error: unknown): ProtocolError {
@@ -363,6 +411,10 @@ export class Log {
 
   #view(): LogView {
     const appended = this.environment.config.visibility === 'appended';
-    return { segments: this.#segments, end: appended ? this.#appendedEnd() : this.#durableEnd };
+    return {
+      segments: this.#segments,
+      end: appended ? this.#appendedEnd() : this.#durableEnd,
+      epochs: this.#state.epochs,
+    };
   }
 }

@@ -101,7 +101,9 @@ export class OffsetIndex {
   #add(offset: number, position: number, maxTimestampMs: number): void {
     const at = this.#count * INDEX_ENTRY_BYTES;
     if (at + INDEX_ENTRY_BYTES > this.#bytes.length) {
-      const larger = Buffer.alloc(Math.max(this.#bytes.length * 2, INDEX_ENTRY_BYTES * INITIAL_ENTRIES));
+      const larger = Buffer.alloc(
+        Math.max(this.#bytes.length * 2, INDEX_ENTRY_BYTES * INITIAL_ENTRIES),
+      );
       this.#bytes.copy(larger);
       this.#bytes = larger;
     }

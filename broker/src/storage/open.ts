@@ -41,7 +41,10 @@ export interface Storage {
   /** A producer id that was never given before. @throws ProtocolError DISK_FULL, STORAGE_ERROR */
   nextProducerId(): Promise<number>;
   stats(): StorageStats;
-  /** Syncs and checkpoints everything, leaves the clean-stop marker, unlocks. */
+  /**
+   * Syncs and checkpoints everything and unlocks. The clean-stop marker is left only when every
+   * partition is in good order: after any other the next start has to look.
+   */
   close(): Promise<void>;
 }
 
@@ -121,8 +124,7 @@ class OpenStorage implements Storage {
 
   async #close(): Promise<void> {
     try {
-      await this.topics.close();
-      await this.dataDir.markClean();
+      if (await this.topics.close()) await this.dataDir.markClean();
     } finally {
       this.environment.flushes.close();
       this.environment.files.close();

@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { ProtocolError } from '@millrace/protocol';
+import type { EpochHistory } from './epoch-history.js';
 import { DataDirError } from './errors.js';
 import { readJsonFile } from './json-file.js';
 import type { LogEnvironment } from './log-environment.js';
@@ -14,12 +16,15 @@ interface Snapshot {
 
 /**
  * What the log's batches say of their producers: the snapshot, and the batches after it. Without a
- * snapshot that can be used the whole log is walked, by its batch headers.
+ * snapshot that can be used the whole log is walked, by its batch headers. One that was taken of a
+ * tail which is gone must not be: repeats of lost batches would be answered as if they were there.
+ * @throws ProtocolError CORRUPT_LOG
  */
 export async function rebuildProducers(
   directory: string,
   segments: readonly Segment[],
   endOffset: number,
+  epochs: EpochHistory,
   environment: LogEnvironment,
 ): Promise<ProducerStates> {
   const { config } = environment;
@@ -30,7 +35,10 @@ export async function rebuildProducers(
   if (segments.length === 0) return states;
   const snapshot = await readSnapshot(join(directory, PRODUCERS_FILE), environment);
   const usable =
-    snapshot !== undefined && snapshot.offset <= endOffset && states.restore(snapshot.producers);
+    snapshot !== undefined &&
+    snapshot.offset <= endOffset &&
+    !epochs.isAbandoned(snapshot.offset) &&
+    states.restore(snapshot.producers);
   const from = usable ? snapshot.offset : 0;
   if (from === endOffset) return states;
   const nowMs = environment.now();
@@ -39,9 +47,15 @@ export async function rebuildProducers(
     if (next !== undefined && next.baseOffset <= from) continue;
     const position = await segment.locate(from, segment.sizeBytes);
     if (position === undefined) continue;
-    await segment.forEachBatch(position, segment.sizeBytes, ({ header }) => {
+    const walkedTo = await segment.forEachBatch(position, segment.sizeBytes, ({ header }) => {
       states.record(header, header.baseOffset, 0, nowMs);
     });
+    if (walkedTo < segment.sizeBytes) {
+      throw new ProtocolError(
+        'CORRUPT_LOG',
+        `${segment.logPath}: there is no record batch at byte ${walkedTo}, where one must start`,
+      );
+    }
   }
   return states;
 }

@@ -35,7 +35,6 @@ interface LogEnd {
   readonly cutBytes: number;
 }
 
-
 /**
  * Reads a partition's directory. After an unclean stop everything past the checkpoint is checked, the
  * first bad batch ends the log there, what is cut is kept beside it, and the rest is synced before this
@@ -54,14 +53,18 @@ export async function recoverLog(
   if (current === undefined && found.segments.length > 0) {
     throw corrupt(`${directory} has segments but no ${CHECKPOINT_FILE}: it was lost`);
   }
-  const trusted = current !== undefined && cleanStop && !current.tailDistrusted;
+  // With a slot lost, the checkpoint may be the one before the last: what it says can be too little.
+  const { slotLost } = found.checkpoint;
+  const trusted = current !== undefined && cleanStop && !current.tailDistrusted && !slotLost;
+  const ceiling = (current?.ceiling ?? 0) + (slotLost ? lostReservation(environment) : 0);
   const end =
     current === undefined
       ? { segmentBase: 0, position: 0, offset: 0, cutBytes: 0 }
       : trusted
         ? cleanEnd(found, current)
-        : await recoverTail(found, current, environment);
-  const kept = found.segments.filter(({ baseOffset }) => baseOffset <= end.segmentBase);
+        : await recoverTail(found, { ...current, ceiling }, environment);
+  const present = trusted ? found.segments : await findSegments(directory);
+  const kept = present.filter(({ baseOffset }) => baseOffset <= end.segmentBase);
   const segments = kept.map(
     ({ baseOffset, fileBytes }) =>
       new Segment(
@@ -72,20 +75,26 @@ export async function recoverLog(
         options.indexIntervalBytes,
       ),
   );
-  const slotAllowance = found.checkpoint.slotLost ? environment.config.offsetCeilingBlock : 0;
-  const nextOffset = Math.max(end.offset, (current?.ceiling ?? 0) + slotAllowance);
-  const epoch = Math.max(current?.leaderEpoch ?? 0, found.epochs.latest?.epoch ?? 0);
+  const nextOffset = Math.max(end.offset, ceiling);
+  const { latest } = found.epochs;
+  const epoch = Math.max(current?.leaderEpoch ?? 0, latest?.epoch ?? 0);
+  const begun = nextOffset === end.offset || nextOffset === latest?.startOffset;
   return {
     segments,
     startOffset: current?.startOffset ?? 0,
     dataEndOffset: end.offset,
     nextOffset,
-    leaderEpoch: nextOffset === end.offset ? epoch : epoch + 1,
+    leaderEpoch: begun ? epoch : epoch + 1,
     checkpoint: found.checkpoint,
     epochs: found.epochs,
-    producers: await rebuildProducers(directory, segments, end.offset, environment),
+    producers: await rebuildProducers(directory, segments, end.offset, found.epochs, environment),
     cutBytes: end.cutBytes,
   };
+}
+
+/** The most by which the ceiling in a lost slot can exceed the one in the slot before it. */
+function lostReservation({ config }: LogEnvironment): number {
+  return Math.max(config.offsetCeilingBlock, config.maxRecordsPerBatch);
 }
 
 async function readDirectory(name: string, directory: string): Promise<Found> {
@@ -102,13 +111,23 @@ async function readDirectory(name: string, directory: string): Promise<Found> {
   }
 }
 
-function cleanEnd(found: Found, { segmentBase, position, endOffset }: Checkpoint): LogEnd {
-  checkReachesCheckpoint(found, segmentBase, position);
+function cleanEnd(found: Found, checkpoint: Checkpoint): LogEnd {
+  const { segmentBase, position, endOffset } = checkpoint;
+  checkReachesCheckpoint(found, checkpoint);
   return { segmentBase, position, offset: endOffset, cutBytes: 0 };
 }
 
 /** Everything below the checkpoint was on the device: if it is gone, that is damage, not a tail. */
-function checkReachesCheckpoint(found: Found, segmentBase: number, position: number): void {
+function checkReachesCheckpoint(found: Found, checkpoint: Checkpoint): void {
+  const { segmentBase, position, startOffset, endOffset } = checkpoint;
+  if (endOffset === startOffset) return;
+  const first = found.segments[0]?.baseOffset ?? endOffset;
+  if (first > startOffset && !found.epochs.isGap(startOffset, first)) {
+    throw corrupt(
+      `${found.directory}: the log begins at offset ${startOffset}, but its first segment is ` +
+        `missing: there is none before offset ${first}`,
+    );
+  }
   if (position === 0) return;
   const segment = found.segments.find(({ baseOffset }) => baseOffset === segmentBase);
   if (segment !== undefined && segment.fileBytes >= position) return;
@@ -124,7 +143,7 @@ async function recoverTail(
   checkpoint: Checkpoint,
   environment: LogEnvironment,
 ): Promise<LogEnd> {
-  checkReachesCheckpoint(found, checkpoint.segmentBase, checkpoint.position);
+  checkReachesCheckpoint(found, checkpoint);
   const tail = found.segments.filter(({ baseOffset }) => baseOffset >= checkpoint.segmentBase);
   let end: LogEnd = {
     segmentBase: checkpoint.segmentBase,
@@ -168,7 +187,8 @@ async function recoverSegment(
 ): Promise<LogEnd> {
   const continues = segment.baseOffset === before.segmentBase;
   const from = continues ? before.position : 0;
-  const offset = continues ? before.offset : segment.baseOffset;
+  // A segment's first batch has its base offset, also where the log before it ended earlier.
+  const offset = from === 0 ? segment.baseOffset : before.offset;
   const file = openStorageFile(environment.native, segment.path, 'readwrite');
   try {
     const checked = checkpoint.tailDistrusted
@@ -182,7 +202,7 @@ async function recoverSegment(
     const cutBytes = contentEnd - checked.end;
     if (cutBytes > 0) {
       const keptAs = `${segment.path}.${checked.end}.cut`;
-      await keepBeside(segment.path, keptAs, checked.end);
+      await keepBeside(segment.path, keptAs, checked.end, contentEnd);
       environment.logger.warn(
         { log: found.name, file: segment.path, position: checked.end, cutBytes, keptAs },
         `recovery cut an un-synced tail: ${checked.problem ?? 'unreadable'}`,
@@ -201,9 +221,9 @@ async function recoverSegment(
   }
 }
 
-/** Keeps what is behind byte `position` of a segment in a file of its own. */
-async function keepBeside(path: string, keptAs: string, position: number): Promise<void> {
-  await pipeline(createReadStream(path, { start: position }), createWriteStream(keptAs));
+/** Keeps the bytes from `start` up to `end` of a segment in a file of its own. */
+async function keepBeside(path: string, keptAs: string, start: number, end: number): Promise<void> {
+  await pipeline(createReadStream(path, { start, end: end - 1 }), createWriteStream(keptAs));
   await syncFile(keptAs);
 }
 

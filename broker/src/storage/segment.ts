@@ -97,6 +97,7 @@ export class Segment {
   /**
    * Where the batch starts that holds `offset` or, after a gap, the first beyond it; undefined when the
    * segment ends before. `end` is where the visible data ends.
+   * @throws ProtocolError CORRUPT_LOG when the batches end before `end`.
    */
   async locate(offset: number, end: number): Promise<number | undefined> {
     if (offset <= this.baseOffset) return end > 0 ? 0 : undefined;
@@ -105,11 +106,13 @@ export class Segment {
     const index = await this.index();
     const entry = index.floorOffset(offset);
     if (entry?.offset === offset) return entry.position < end ? entry.position : undefined;
-    const found = await this.#walk(
-      entry?.position ?? 0,
-      end,
-      ({ header }) => header.baseOffset + header.lastOffsetDelta >= offset,
-    );
+    const from = entry?.position ?? 0;
+    let walkedTo = Math.min(from, end);
+    const found = await this.#walk(from, end, ({ header, position }) => {
+      walkedTo = position + header.sizeBytes;
+      return header.baseOffset + header.lastOffsetDelta >= offset;
+    });
+    if (found === undefined && walkedTo < end) throw this.#noBatchAt(walkedTo);
     return found?.position;
   }
 
@@ -137,10 +140,18 @@ export class Segment {
   }
 
   /** The first batch at or beyond byte `from` whose largest timestamp is at least `timestampMs`. */
-  async findTimestamp(timestampMs: number, end: number): Promise<ScannedBatch | undefined> {
+  async findTimestamp(
+    timestampMs: number,
+    end: number,
+    from = 0,
+  ): Promise<ScannedBatch | undefined> {
     const index = await this.index();
-    const from = index.floorTimestamp(timestampMs)?.position ?? 0;
-    return this.#walk(from, end, ({ header }) => header.maxTimestampMs >= timestampMs);
+    const floor = index.floorTimestamp(timestampMs)?.position ?? 0;
+    return this.#walk(
+      Math.max(from, floor),
+      end,
+      ({ header }) => header.maxTimestampMs >= timestampMs,
+    );
   }
 
   /** Calls `visit` for each batch from byte `from` to `end`; returns where walking ended. */
@@ -183,7 +194,10 @@ export class Segment {
     const index = await this.loadIndex(this.sizeBytes);
     if (!index.asStored) {
       await this.writeIndex(index).catch((error: unknown) => {
-        this.environment.logger.warn({ err: error, file: this.indexPath }, 'could not write the index');
+        this.environment.logger.warn(
+          { err: error, file: this.indexPath },
+          'could not write the index',
+        );
       });
     }
     return index;

@@ -28,11 +28,7 @@ export interface CheckedTail {
  * Walks the batches of a file from byte `from`, and believes each only when its checksum fits and its
  * base offset continues the one before.
  */
-export function checkTail(
-  file: StorageFile,
-  from: number,
-  expected: ExpectedBatch,
-): CheckedTail {
+export function checkTail(file: StorageFile, from: number, expected: ExpectedBatch): CheckedTail {
   const reader = new TailReader(file, file.size());
   let end = from;
   let nextOffset = expected.offset;
@@ -74,7 +70,8 @@ class TailReader {
 
   /** The header of the whole, undamaged batch at `position`, or what is wrong with it. */
   batchAt(position: number, maxBatchBytes: number): BatchHeader | string {
-    if (position + BATCH_OVERHEAD_BYTES > this.fileBytes) return 'the file ends within a batch header';
+    if (position + BATCH_OVERHEAD_BYTES > this.fileBytes)
+      return 'the file ends within a batch header';
     const header = readBatchHeader(this.#bytes(position, BATCH_OVERHEAD_BYTES));
     if (header.batchLength === 0 && header.magic === 0) return 'no batch: zeros';
     if (header.magic !== MAGIC) return `magic ${header.magic} instead of ${MAGIC}`;

@@ -24,7 +24,9 @@ export async function openPartition(
   } catch (error) {
     const problem =
       error instanceof ProtocolError
-        ? new ProtocolError(error.errorName, `${partition.name}: ${error.message}`, { cause: error })
+        ? new ProtocolError(error.errorName, `${partition.name}: ${error.message}`, {
+            cause: error,
+          })
         : storageFailure(`open ${partition.name} in ${directory}`, error);
     environment.logger.error({ err: error, partition: partition.name }, problem.message);
     partition.refuse(problem);

@@ -116,7 +116,16 @@ export class Partition {
   ): Promise<FileRegion | undefined> {
     if (this.#problem !== undefined) throw this.#problem;
     if (this.#log === undefined) throw this.#offline();
-    return this.#log.read(offset, maxBytes, atLeastOne);
+    try {
+      return await this.#log.read(offset, maxBytes, atLeastOne);
+    } catch (error) {
+      throw this.#whyGone() ?? error;
+    }
+  }
+
+  /** Why its files went away, beneath a read that had begun before. */
+  #whyGone(): ProtocolError | undefined {
+    return this.#problem;
   }
 
   /** The first record at or after a time, with its own timestamp; undefined when there is none. */
@@ -141,15 +150,23 @@ export class Partition {
     for (const listener of this.#listeners) listener();
   }
 
-  async close(): Promise<void> {
+  /**
+   * Takes no more appends, and syncs and checkpoints what there is. Resolves to false when the log
+   * could not be left in good order, so that the next start has to recover it.
+   */
+  async close(): Promise<boolean> {
+    this.#problem ??= new ProtocolError('SHUTTING_DOWN', `${this.name}: the broker is stopping`);
+    this.notify();
     await this.#queue?.catch(() => undefined);
     await this.#log?.close();
+    return this.#log !== undefined && this.#log.failure === undefined;
   }
 
   /** The topic is deleted: everything that waits or comes later gets `reason`. */
   async abandon(reason: ProtocolError): Promise<void> {
     this.#problem = reason;
     this.notify();
+    await this.#queue?.catch(() => undefined);
     await this.#log?.abandon(reason);
   }
 
@@ -191,9 +208,9 @@ export class Partition {
     const turn = (this.#queue ?? Promise.resolve())
       .catch(() => undefined)
       .then(async () => {
+        this.#usableLog();
         if (!log.canAppend(batch.recordCount)) await log.prepare(batch.recordCount);
-        const problem = this.problem;
-        if (problem !== undefined) throw problem;
+        this.#usableLog();
         return this.#appendNow(log, bytes, batch);
       });
     this.#queue = turn;

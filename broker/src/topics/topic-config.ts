@@ -1,8 +1,5 @@
 import { ProtocolError } from '@millrace/protocol';
-import {
-  MAX_SEGMENT_BYTES,
-  MAX_STORED_BATCH_BYTES,
-} from '../storage/storage-config.js';
+import { MAX_SEGMENT_BYTES, MAX_STORED_BATCH_BYTES } from '../storage/storage-config.js';
 import type { StorageConfig } from '../storage/storage-config.js';
 
 /** A topic's settings with the broker's defaults filled in. Keys on the wire are Kafka's names. */
@@ -87,7 +84,10 @@ export function resolveTopicConfig(
     const known = configKeys.find((candidate) => candidate.key === key);
     if (known === undefined) {
       const names = configKeys.map((candidate) => candidate.key).join(', ');
-      throw new ProtocolError('INVALID_CONFIG', `unknown topic config "${key}"; known are ${names}`);
+      throw new ProtocolError(
+        'INVALID_CONFIG',
+        `unknown topic config "${key}"; known are ${names}`,
+      );
     }
     values[known.field] = parseValue(known, text);
   }

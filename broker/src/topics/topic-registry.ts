@@ -44,6 +44,9 @@ export class TopicRegistry {
   readonly #changing = new Map<string, Promise<unknown>>();
   /** Directories of deleted topics that are being removed. */
   readonly #removals = new Set<Promise<void>>();
+  /** Topics that are being created: they count against the limits already. */
+  readonly #creating = new Set<TopicSpec>();
+  #closing = false;
 
   private constructor(
     private readonly directory: string,
@@ -101,15 +104,18 @@ export class TopicRegistry {
     return this.#inTurn(spec.name, async () => {
       const config = this.#check(spec);
       const id = randomBytes(16).toString('hex');
+      this.#creating.add(spec);
       try {
         await this.#store(id, spec);
+        const topic = this.#build(id, spec, config);
+        await Promise.all(topic.partitions.map((partition) => this.#open(topic, partition, true)));
+        this.#register(topic);
+        return topic;
       } catch (error) {
         throw storageFailure(`create topic ${spec.name}`, error);
+      } finally {
+        this.#creating.delete(spec);
       }
-      const topic = this.#build(id, spec, config);
-      await Promise.all(topic.partitions.map((partition) => this.#open(topic, partition, true)));
-      this.#register(topic);
-      return topic;
     });
   }
 
@@ -124,7 +130,6 @@ export class TopicRegistry {
       const path = join(this.directory, topic.id);
       try {
         await rename(path, `${path}${DELETED_SUFFIX}`);
-        await syncDirectory(this.directory);
       } catch (error) {
         throw storageFailure(`delete topic ${name}`, error);
       }
@@ -132,16 +137,36 @@ export class TopicRegistry {
       this.#byId.delete(topic.id);
       const reason = new ProtocolError('UNKNOWN_TOPIC_OR_PARTITION', `topic ${name} was deleted`);
       await Promise.all(topic.partitions.map((partition) => partition.abandon(reason)));
+      try {
+        await syncDirectory(this.directory);
+      } catch (error) {
+        throw storageFailure(`make the deletion of topic ${name} durable`, error);
+      }
       this.#remove(`${path}${DELETED_SUFFIX}`);
     });
   }
 
-  /** Closes every partition: all is synced and checkpointed when this resolves. */
-  async close(): Promise<void> {
+  /**
+   * Closes every partition, also after one that failed; topics cannot be changed any more. Resolves to
+   * true when all is synced and checkpointed, so that the next start need not recover anything.
+   * @throws what the first that failed threw.
+   */
+  async close(): Promise<boolean> {
+    this.#closing = true;
     await Promise.allSettled(this.#changing.values());
     const partitions = this.list().flatMap((topic) => topic.partitions);
-    await forEachConcurrently(partitions, OPEN_CONCURRENCY, (partition) => partition.close());
+    const failures: unknown[] = [];
+    let inGoodOrder = true;
+    await forEachConcurrently(partitions, OPEN_CONCURRENCY, async (partition) => {
+      try {
+        if (!(await partition.close())) inGoodOrder = false;
+      } catch (error) {
+        failures.push(error);
+      }
+    });
     await Promise.all(this.#removals);
+    if (failures.length > 0) throw failures[0];
+    return inGoodOrder;
   }
 
   async #load(path: string, id: string): Promise<void> {
@@ -153,7 +178,26 @@ export class TopicRegistry {
         `${join(path, TOPIC_FILE)} is missing or does not describe a topic; restore it from a backup`,
       );
     }
-    this.#register(this.#build(id, spec, resolveTopicConfig(spec.config, this.environment.config)));
+    const other = this.#byName.get(spec.name);
+    if (other !== undefined) {
+      throw new DataDirError(
+        'damaged',
+        `${path} and ${join(this.directory, other.id)} both hold topic ${spec.name}; move the one ` +
+          'that you do not want out of the data directory',
+      );
+    }
+    this.#register(this.#build(id, spec, this.#configOf(spec, path)));
+  }
+
+  /** A stored topic's config; one that no longer fits the broker's defaults is named. */
+  #configOf(spec: TopicSpec, path: string): TopicConfig {
+    try {
+      return resolveTopicConfig(spec.config, this.environment.config);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      const message = `topic ${spec.name} (${path}) does not fit the broker's settings: ${error.message}`;
+      throw new ProtocolError(error.errorName, message, { cause: error });
+    }
   }
 
   #register(topic: Topic): void {
@@ -184,6 +228,11 @@ export class TopicRegistry {
   #check(spec: TopicSpec): TopicConfig {
     const { name, partitions } = spec;
     const { maxTopics, maxPartitions } = this.environment.config;
+    const creating = [...this.#creating];
+    const partitionsThen = creating.reduce(
+      (sum, other) => sum + other.partitions,
+      this.partitionCount + partitions,
+    );
     if (!isValidTopicName(name)) {
       throw new ProtocolError(
         'INVALID_TOPIC',
@@ -199,10 +248,10 @@ export class TopicRegistry {
         `topic ${name}: ${partitions} partitions; a topic has from 1 to ${maxPartitions}`,
       );
     }
-    if (this.#byName.size >= maxTopics) {
+    if (this.#byName.size + creating.length >= maxTopics) {
       throw new ProtocolError('LIMIT_EXCEEDED', `this broker has its maxTopics of ${maxTopics}`);
     }
-    if (this.partitionCount + partitions > maxPartitions) {
+    if (partitionsThen > maxPartitions) {
       throw new ProtocolError(
         'LIMIT_EXCEEDED',
         `${partitions} more partitions would exceed this broker's maxPartitions of ${maxPartitions}`,
@@ -221,7 +270,10 @@ export class TopicRegistry {
       await rename(temporary, path);
       await syncDirectory(this.directory);
     } catch (error) {
-      await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
+      // The new name too: a topic whose creation was refused must not be there after a restart.
+      for (const leftover of [temporary, path]) {
+        await rm(leftover, { recursive: true, force: true }).catch(() => undefined);
+      }
       throw error;
     }
   }
@@ -237,6 +289,9 @@ export class TopicRegistry {
 
   /** One change of a name at a time. */
   #inTurn<Result>(name: string, change: () => Promise<Result>): Promise<Result> {
+    if (this.#closing) {
+      return Promise.reject(new ProtocolError('SHUTTING_DOWN', 'the broker is stopping'));
+    }
     const before = this.#changing.get(name) ?? Promise.resolve();
     const turn = before.catch(() => undefined).then(change);
     this.#changing.set(name, turn);

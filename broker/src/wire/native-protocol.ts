@@ -48,6 +48,11 @@ export class NativeProtocol implements WireProtocol<Frame> {
     return new FrameDecoder(this.#options.frameLimits);
   }
 
+  /** Header fields are values of their own: no message has binary fields. */
+  sharesMemory(frame: Frame): boolean {
+    return frame.payload.length > 0;
+  }
+
   async serve(frame: Frame, context: RequestContext): Promise<WireReply | undefined> {
     const route = this.#routes.get(frame.apiKey);
     const counters = route?.counters ?? this.#options.counters.unknownApi;

@@ -25,6 +25,11 @@ export interface WireDecoder<Frame> {
 export interface WireProtocol<Frame> {
   newDecoder(): WireDecoder<Frame>;
   /**
+   * Whether the frame refers to the bytes that it was decoded from. They are kept until it was served
+   * and are written over afterwards.
+   */
+  sharesMemory(frame: Frame): boolean;
+  /**
    * Serves one request. Handlers run synchronously up to their first wait, so requests reach the
    * log in the order of these calls.
    *

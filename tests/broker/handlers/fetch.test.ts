@@ -19,7 +19,7 @@ class FakePartition {
   readonly listeners = new Set<() => void>();
   open = 0;
   released = 0;
-  problem: unknown;
+  problem: Error | undefined;
   /** Set to make reads wait. */
   gate: Promise<void> = Promise.resolve();
 

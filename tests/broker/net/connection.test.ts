@@ -135,10 +135,7 @@ describe('a long poll', () => {
     const broker = await testBroker();
     const client = await testClient(broker);
     const topicId = await client.createTopic('t');
-    const poll = client.post(
-      fetchApi,
-      fetchOf(topicId, 0, { maxWaitMs: 30_000, minBytes: 1_000 }),
-    );
+    const poll = client.post(fetchApi, fetchOf(topicId, 0, { maxWaitMs: 30_000, minBytes: 1_000 }));
     await client.call(apiVersionsApi, hello);
     const { deleteTopicsApi } = await import('@millrace/protocol');
     await client.call(deleteTopicsApi, { names: ['t'], timeoutMs: 1_000 });

@@ -24,7 +24,7 @@ export class RawClient {
   readonly frames: Frame[] = [];
   readonly #decoder = new FrameDecoder(CLIENT_FRAME_LIMITS);
   #watchers: (() => void)[] = [];
-  #nextId = 1;
+  #nextId = 1_000_000;
   #isClosed = false;
 
   private constructor(socket: Socket) {
@@ -85,12 +85,12 @@ export class RawClient {
     }
   }
 
-  async answerTo<Response>(
-    api: Api<never, Response> | Api<unknown, Response>,
+  async answerTo<Request, Response>(
+    api: Api<Request, Response>,
     correlationId: number,
   ): Promise<Answer<Response>> {
     const frame = await this.frameOf(correlationId);
-    const response = decodeResponseFrame(api as Api<unknown, Response>, frame);
+    const response = decodeResponseFrame(api, frame);
     return { response, payload: frame.payload.toBuffer() };
   }
 
@@ -100,10 +100,14 @@ export class RawClient {
     payload?: Buffer,
   ): Promise<Answer<Response>> {
     const id = this.post(api, request, payload);
-    return this.answerTo(api as Api<never, Response>, id);
+    return this.answerTo(api, id);
   }
 
-  async createTopic(name: string, partitions = 1, config: [string, string][] = []): Promise<string> {
+  async createTopic(
+    name: string,
+    partitions = 1,
+    config: [string, string][] = [],
+  ): Promise<string> {
     const { response } = await this.call(createTopicsApi, {
       topics: [{ name, partitions, config }],
       timeoutMs: 10_000,

@@ -1,4 +1,12 @@
-import { closeSync, fdatasync, fstatSync, ftruncateSync, openSync, readSync, writevSync } from 'node:fs';
+import {
+  closeSync,
+  fdatasync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  writevSync,
+} from 'node:fs';
 import { promisify } from 'node:util';
 import type { Native, NativeFile } from '@millrace/native';
 

@@ -17,11 +17,12 @@ export interface MmapOptions {
  */
 export class MmapPersistence implements Persistence {
   readonly name = 'mmap';
-  readonly #budget: PrefaultBudget;
 
-  constructor(private readonly options: MmapOptions) {
-    this.#budget = new PrefaultBudget(options.prefaultBudgetBytes);
-  }
+  constructor(
+    private readonly options: MmapOptions,
+    /** Shared by all segments. */
+    private readonly budget = new PrefaultBudget(options.prefaultBudgetBytes),
+  ) {}
 
   openSegment(file: StorageFile, capacityBytes: number, endPosition: number): SegmentWriter {
     if (file.native === undefined) {
@@ -31,7 +32,7 @@ export class MmapPersistence implements Persistence {
       file,
       file.native.map(capacityBytes, 'write'),
       new Preallocation(file, capacityBytes, this.options.growStepMaxBytes),
-      new PrefaultLead(this.#budget, this.options.prefaultLeadBytes, endPosition),
+      new PrefaultLead(this.budget, this.options.prefaultLeadBytes, endPosition),
     );
   }
 }

@@ -30,7 +30,10 @@ export class Preallocation {
   ensure(end: number): void {
     if (end <= this.#allocatedTo) return;
     const step = Math.min(Math.max(this.#allocatedTo, GROW_STEP_MIN_BYTES), this.stepMaxBytes);
-    const wanted = Math.min(Math.max(end, this.#allocatedTo + step), Math.max(end, this.capacityBytes));
+    const wanted = Math.min(
+      Math.max(end, this.#allocatedTo + step),
+      Math.max(end, this.capacityBytes),
+    );
     try {
       this.#growTo(wanted);
     } catch (error) {

@@ -1,0 +1,23 @@
+import type { Logger } from 'pino';
+import type { BrokerCounters } from '../counters.js';
+import type { WireProtocol } from '../wire/wire-protocol.js';
+import type { Outlet } from './outlet.js';
+import type { SocketReader } from './socket-reader.js';
+
+export interface ConnectionLimits {
+  readonly maxInFlightRequestsPerConnection: number;
+  readonly maxOutboundBytesPerConnection: number;
+  readonly sendBytesPerTurn: number;
+  readonly requestTimeoutMs: number;
+}
+
+export interface ConnectionOptions<Frame> {
+  readonly reader: SocketReader;
+  readonly outlet: Outlet;
+  readonly protocol: WireProtocol<Frame>;
+  readonly limits: ConnectionLimits;
+  readonly counters: BrokerCounters;
+  readonly logger: Logger;
+  /** Called once, when the socket is closed. */
+  readonly onClosed: () => void;
+}

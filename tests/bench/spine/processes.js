@@ -1,0 +1,114 @@
+/* Starting and watching the processes that the benchmark measures. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const TICKS_PER_SECOND = 100;
+
+export async function withTempDir(work) {
+  const path = await mkdtemp(join(tmpdir(), 'millrace-bench-'));
+  try {
+    return await work(path);
+  } finally {
+    await rm(path, { recursive: true, force: true });
+  }
+}
+
+/** Starts a node script; resolves when a line of its output satisfies `isReady`. */
+async function start(args, isReady) {
+  const startedAt = performance.now();
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  const line = await new Promise((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`${args[0]} ended with ${code}:\n${output}`)));
+    child.stdout.on('data', (chunk) => {
+      output += chunk;
+      const found = output.split('\n').slice(0, -1).find(isReady);
+      if (found !== undefined) resolve(found);
+    });
+  });
+  return { child, line, readyMs: performance.now() - startedAt };
+}
+
+/** A server under test. `port` is where it listens. */
+export class Server {
+  constructor({ child, readyMs }, kind, port) {
+    this.child = child;
+    this.readyMs = readyMs;
+    this.kind = kind;
+    this.port = port;
+  }
+
+  static async broker(dataDir, args = []) {
+    const script = here('../../../broker/bin/millrace-broker.js');
+    const options = ['--data-dir', dataDir, '--listen', '127.0.0.1:0', '--http', 'off', ...args];
+    const started = await start([script, ...options], (line) => line.includes('"msg":"ready"'));
+    const port = JSON.parse(started.line).listen.split(':')[1];
+    return new Server(started, 'broker', port);
+  }
+
+  static async bareLoop(directory, persist, serve) {
+    const args = [here('./prototype.js'), directory, persist, serve];
+    const started = await start(args, (line) => /^\d+$/.test(line));
+    return new Server(started, 'prototype', started.line);
+  }
+
+  /** CPU time of all its threads so far. */
+  cpuSeconds() {
+    const stat = readFileSync(`/proc/${this.child.pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  }
+
+  rssMiB() {
+    const status = readFileSync(`/proc/${this.child.pid}/status`, 'utf8');
+    return Number(/VmRSS:\s+(\d+)/.exec(status)[1]) / 1024;
+  }
+
+  descriptors() {
+    return readdirSync(`/proc/${this.child.pid}/fd`).length;
+  }
+
+  mappings() {
+    return readFileSync(`/proc/${this.child.pid}/maps`, 'utf8').split('\n').length - 1;
+  }
+
+  /** Moves bytes by a load generator of its own process; throughput, and what it cost this server. */
+  async load(direction, bytes) {
+    const before = this.cpuSeconds();
+    const args = [here('./load.js'), direction, this.kind, this.port, String(bytes)];
+    const { line, child } = await start(args, (text) => text.startsWith('{'));
+    if (child.exitCode === null) await once(child, 'exit');
+    const result = JSON.parse(line);
+    const gib = result.bytes / 2 ** 30;
+    return { gibPerSecond: gib / result.seconds, cpuPerGib: (this.cpuSeconds() - before) / gib };
+  }
+
+  async stop() {
+    const exited = once(this.child, 'exit');
+    this.child.kill('SIGTERM');
+    await exited;
+  }
+}
+
+export const median = (values) => {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)];
+};
+
+/** `median (min–max)` */
+export const spread = (values, digits = 2) =>
+  `${median(values).toFixed(digits)} (${Math.min(...values).toFixed(digits)}–${Math.max(...values).toFixed(digits)})`;
+
+export function printTable(rows) {
+  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => String(row[i]).length)));
+  for (const row of rows) {
+    console.log(row.map((cell, i) => String(cell).padEnd(widths[i])).join('  ').trimEnd());
+  }
+  console.log();
+}
