@@ -19,7 +19,7 @@ import type {
   TopicListing,
   TopicSpec,
 } from './admin-types.js';
-import type { SignalOption } from './producer/producer.js';
+import type { SignalOption } from './options.js';
 
 /** Rows of a createTopics or describeTopics request. */
 const MAX_TOPICS_PER_REQUEST = 1_000;

@@ -5,9 +5,14 @@ import type { ConsumerOptions } from './consumer/options.js';
 import { ClosedError } from './errors.js';
 import { safeListener } from './events.js';
 import { ConnectionPool } from './net/connection-pool.js';
-import { resolveClientOptions, type ClientOptions, type ResolvedClientOptions } from './options.js';
+import {
+  resolveClientOptions,
+  type ClientOptions,
+  type ResolvedClientOptions,
+  type SignalOption,
+} from './options.js';
 import type { ProducerOptions } from './producer/options.js';
-import { Producer, type SignalOption } from './producer/producer.js';
+import { Producer } from './producer/producer.js';
 import type { BackoffOptions } from './util/backoff.js';
 
 /** Waits between the retries of metadata, admin and fetch requests. */

@@ -2,7 +2,8 @@ import { metadataApi, type Api, type MetadataResponse } from '@millrace/protocol
 import { ConnectionError, MillraceError, toMillraceError, UnknownTopicError } from './errors.js';
 import type { EventListener } from './events.js';
 import { formatAddress, type Address } from './net/address.js';
-import type { Connection, Reply } from './net/connection.js';
+import type { Connection } from './net/connection.js';
+import type { Reply } from './net/connection-types.js';
 import type { ConnectionPool, Purpose } from './net/connection-pool.js';
 import { Deferred } from './util/async.js';
 import { retry } from './util/retry.js';

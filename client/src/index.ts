@@ -1,11 +1,11 @@
 export { Millrace } from './client.js';
-export type { ClientOptions } from './options.js';
+export type { ClientOptions, SignalOption } from './options.js';
 export { clientDefaults } from './options.js';
 export * from './errors.js';
 export type { ClientEvent, EventListener } from './events.js';
 export { Admin } from './admin.js';
 export type * from './admin-types.js';
-export { Producer, type SignalOption } from './producer/producer.js';
+export { Producer } from './producer/producer.js';
 export {
   ENQUEUE_HIGH_WATER_BYTES,
   producerDefaults,

@@ -13,6 +13,12 @@ export const clientDefaults = {
   reconnectBackoffMaxMs: 2_000,
 } as const;
 
+/** How one call may be cut short. */
+export interface SignalOption {
+  /** Aborting makes the call reject with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Options of a client. */
 export interface ClientOptions {
   /** Where to find the cluster: `host:port` each. One that can be reached is enough. */

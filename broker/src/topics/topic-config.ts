@@ -20,7 +20,8 @@ export interface ConfigEntry {
   readonly source: ConfigSource;
 }
 
-interface ConfigKey {
+/** What one key takes. */
+export interface ConfigKey {
   readonly key: string;
   readonly field: keyof TopicConfig;
   readonly min: number;
@@ -70,6 +71,11 @@ const configKeys: readonly ConfigKey[] = [
     unit: 'ms',
   },
 ];
+
+/** Every key with its range, for the documentation. */
+export function describeTopicConfigKeys(): readonly ConfigKey[] {
+  return configKeys;
+}
 
 /**
  * The config that `overrides` makes of the broker's defaults.

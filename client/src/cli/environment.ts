@@ -1,6 +1,6 @@
 import { Millrace } from '../client.js';
 import type { ClientEvent } from '../events.js';
-import { InterruptedError } from './exit.js';
+import { exitCode, InterruptedError } from './exit.js';
 
 /** What a command runs in; tests give their own. */
 export interface Environment {
@@ -29,7 +29,7 @@ export async function withSession(
 ): Promise<void> {
   const controller = new AbortController();
   const interrupt = (): void => {
-    if (controller.signal.aborted) process.exit(130);
+    if (controller.signal.aborted) process.exit(exitCode.interrupted);
     controller.abort(new InterruptedError('Interrupted'));
   };
   process.on('SIGINT', interrupt);

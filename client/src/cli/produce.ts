@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { Command, Option } from 'commander';
 import type { CompressionName } from '@millrace/protocol';
+import type { MillraceError } from '../errors.js';
 import type { MessageHeaders } from '../producer/message.js';
 import { producerDefaults } from '../producer/options.js';
 import { withSession, type Environment, type Session } from './environment.js';
@@ -63,9 +64,17 @@ async function produceLines(
   if (partition !== undefined && partition >= partitions.length) {
     throw new UsageError(`${topic} has partitions 0 to ${partitions.length - 1}, not ${partition}`);
   }
+  let failure: MillraceError | undefined;
+  const throwFailure = (): void => {
+    if (failure !== undefined) throw failure;
+  };
   const producer = client.producer({
     acks: acks === 'all' ? 'all' : acks === '1' ? 1 : 0,
     compression,
+    onError: (error, { messageCount }) => {
+      // Without messages it is a warning, which the session prints.
+      if (messageCount > 0) failure ??= error;
+    },
   });
   const { stdin, stderr } = environment;
   const input = file === undefined ? stdin : createReadStream(file);
@@ -82,6 +91,7 @@ async function produceLines(
         if (!more) await producer.ready({ signal });
       }
       progress.add(lines.length);
+      throwFailure();
     }
   } catch (error) {
     if (!signal.aborted) throw error;
@@ -92,6 +102,7 @@ async function produceLines(
   }
   // What was read before Ctrl-C is sent all the same; the client's close bounds the time.
   await producer.close();
+  throwFailure();
   signal.throwIfAborted();
 }
 

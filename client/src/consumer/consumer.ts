@@ -1,6 +1,7 @@
 import type { Cluster } from '../cluster.js';
 import { ClosedError, InvalidArgumentError, toMillraceError } from '../errors.js';
-import { abortReason, Deferred, raceAbort } from '../util/async.js';
+import { abortReason, onAbort } from '../util/abort.js';
+import { Deferred, raceAbort } from '../util/async.js';
 import { FetchedBatch } from './fetched-batch.js';
 import { Fetcher } from './fetcher.js';
 import type { Message } from './message.js';
@@ -46,12 +47,13 @@ export class Consumer implements AsyncIterable<Message>, AsyncDisposable {
     this.#context = context;
     this.#options = resolveConsumerOptions(options);
     const { signal } = this.#options;
-    const onAbort = (): void => {
-      if (signal !== undefined) this.#fail(abortReason(signal));
+    if (signal === undefined) return;
+    const stop = (): void => {
+      this.#fail(abortReason(signal));
       void this.close();
     };
-    if (signal?.aborted === true) onAbort();
-    signal?.addEventListener('abort', onAbort, { once: true, signal: this.#closing.signal });
+    if (signal.aborted) stop();
+    else onAbort(this.#closing.signal, onAbort(signal, stop));
   }
 
   /**

@@ -84,9 +84,7 @@ export class ConnectionPool {
           ...this.#options,
           address,
           purpose,
-          onClose: (closed) => {
-            if (slot.connection === closed) this.#onLost(slot, closed);
-          },
+          onClose: () => this.#onLost(slot),
         },
         signal,
       );
@@ -104,7 +102,10 @@ export class ConnectionPool {
     }
   }
 
-  #onLost(slot: Slot, connection: Connection): void {
+  #onLost(slot: Slot): void {
+    const { connection } = slot;
+    // One that never came to be is counted where it was dialled.
+    if (connection === undefined) return;
     slot.connection = undefined;
     // A broker that accepts and hangs up again is not reached in a tight loop either.
     if (connection.proven) slot.failures = 0;

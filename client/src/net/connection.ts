@@ -7,13 +7,14 @@ import {
   FrameDecoder,
   NO_API_KEY,
   type Api,
-  type ByteChunks,
   type Frame,
 } from '@millrace/protocol';
 import { BrokerError, ConnectionError, MillraceError, RequestTimeoutError } from '../errors.js';
-import type { EventListener } from '../events.js';
+import { onAbort } from '../util/abort.js';
+import { ignore } from '../util/async.js';
 import { CLIENT_SOFTWARE, CLIENT_VERSION } from '../version.js';
 import { formatAddress, type Address } from './address.js';
+import type { Call, ConnectionOptions, Reply } from './connection-types.js';
 import { checkApiVersions } from './api-versions.js';
 import {
   lostConnection,
@@ -29,32 +30,6 @@ export const MAX_PENDING_REQUESTS = 10_000;
 /** TCP keep-alive starts after this much silence. */
 const KEEP_ALIVE_MS = 30_000;
 const MAX_CORRELATION_ID = 0x7fff_ffff;
-
-/** How to open a connection. */
-export interface ConnectionOptions {
-  readonly address: Address;
-  /** What the connection is for, for events. */
-  readonly purpose: string;
-  readonly clientId: string;
-  /** From the dial to the checked api versions, in milliseconds. */
-  readonly connectTimeoutMs: number;
-  readonly onEvent: EventListener;
-  /** Called once when the connection is gone, for whatever reason. */
-  readonly onClose?: (connection: Connection) => void;
-}
-
-/** A response and the record batches that came with it. */
-export interface Reply<Response> {
-  readonly response: Response;
-  readonly payload: ByteChunks;
-}
-
-/** A request to send. */
-export interface Call {
-  readonly timeoutMs: number;
-  /** Record batches, sent after the header without being copied. */
-  readonly payload?: readonly Buffer[];
-}
 
 interface Pending {
   readonly api: Api<unknown, unknown>;
@@ -103,15 +78,14 @@ export class Connection {
    */
   static async open(options: ConnectionOptions, signal?: AbortSignal): Promise<Connection> {
     const connection = new Connection(options);
-    const onAbort = (): void => connection.close();
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const stop = signal === undefined ? ignore : onAbort(signal, () => connection.close());
     try {
       await connection.#handshake(options);
     } catch (error) {
       connection.close();
       throw signal?.aborted === true ? signal.reason : error;
     } finally {
-      signal?.removeEventListener('abort', onAbort);
+      stop();
     }
     options.onEvent({ type: 'connected', broker: connection.broker, purpose: options.purpose });
     return connection;
@@ -124,11 +98,6 @@ export class Connection {
   /** True once a request after the handshake was answered: the broker is of use. */
   get proven(): boolean {
     return this.#answers > 1;
-  }
-
-  /** Bytes handed over but not yet taken by the kernel. */
-  get unsentBytes(): number {
-    return this.#socket.writableLength;
   }
 
   /**
@@ -149,6 +118,8 @@ export class Connection {
         return;
       }
       const correlationId = this.#takeCorrelationId();
+      // Before it is counted as under way: what cannot be encoded rejects, and leaves no trace.
+      const head = encodeRequestFrame(api, correlationId, request, lengthOf(payload));
       const timer = setTimeout(() => this.#onTimeout(api.name, timeoutMs), timeoutMs);
       // The socket keeps the process alive while a response is due; the timer need not.
       timer.unref();
@@ -158,7 +129,7 @@ export class Connection {
         reject,
         timer,
       });
-      this.#write(api, correlationId, request, payload);
+      this.#write(head, payload);
     });
   }
 
@@ -179,7 +150,9 @@ export class Connection {
         reject(refusal);
         return;
       }
-      this.#write(api, this.#takeCorrelationId(), request, payload, (error) => {
+      const id = this.#takeCorrelationId();
+      const head = encodeRequestFrame(api, id, request, lengthOf(payload));
+      this.#write(head, payload, (error) => {
         if (error === undefined || error === null) resolve();
         else reject(this.#error ?? this.#lost(error));
       });
@@ -202,7 +175,7 @@ export class Connection {
     if (this.#handshakeDone) {
       onEvent({ type: 'disconnected', broker: this.broker, purpose, error });
     }
-    onClose?.(this);
+    onClose?.();
   }
 
   async #handshake({ connectTimeoutMs, clientId }: ConnectionOptions): Promise<void> {
@@ -243,16 +216,11 @@ export class Connection {
   }
 
   /** Header and payload leave in one writev. */
-  #write<Request>(
-    api: Api<Request, unknown>,
-    correlationId: number,
-    request: Request,
+  #write(
+    head: Buffer,
     payload: readonly Buffer[] = [],
     onSent?: (error?: Error | null) => void,
   ): void {
-    let payloadBytes = 0;
-    for (const part of payload) payloadBytes += part.length;
-    const head = encodeRequestFrame(api, correlationId, request, payloadBytes);
     const socket = this.#socket;
     if (payload.length === 0) {
       socket.write(head, onSent);
@@ -320,4 +288,8 @@ export class Connection {
     const reached = this.#connected || this.#handshakeDone;
     return lostConnection(this.broker, reached, this.#farewell ?? cause?.message, cause);
   }
+}
+
+function lengthOf(payload: readonly Buffer[] = []): number {
+  return payload.reduce((bytes, part) => bytes + part.length, 0);
 }

@@ -1,5 +1,6 @@
 import type { MillraceError } from '../errors.js';
-import { abortReason, Deferred } from '../util/async.js';
+import { abortReason, onAbort } from '../util/abort.js';
+import { Deferred } from '../util/async.js';
 import type { Delivery } from './batch.js';
 import type { RecordMetadata } from './message.js';
 
@@ -7,8 +8,7 @@ import type { RecordMetadata } from './message.js';
 export class SingleDelivery implements Delivery {
   readonly #resolve: (metadata: RecordMetadata) => void;
   readonly #reject: (error: unknown) => void;
-  readonly #signal: AbortSignal | undefined;
-  readonly #aborted: (() => void) | undefined;
+  readonly #stopListening: (() => void) | undefined;
   #leave: (() => boolean) | undefined;
 
   constructor(
@@ -18,13 +18,11 @@ export class SingleDelivery implements Delivery {
   ) {
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#signal = signal;
     if (signal === undefined) return;
-    this.#aborted = () => {
+    this.#stopListening = onAbort(signal, () => {
       this.#leave?.();
       reject(abortReason(signal));
-    };
-    signal.addEventListener('abort', this.#aborted, { once: true });
+    });
   }
 
   /** What to do when aborted while the message waits for room. */
@@ -33,17 +31,13 @@ export class SingleDelivery implements Delivery {
   }
 
   delivered(metadata: RecordMetadata): void {
-    this.#settled();
+    this.#stopListening?.();
     this.#resolve(metadata);
   }
 
   failed(error: MillraceError): void {
-    this.#settled();
+    this.#stopListening?.();
     this.#reject(error);
-  }
-
-  #settled(): void {
-    if (this.#aborted !== undefined) this.#signal?.removeEventListener('abort', this.#aborted);
   }
 }
 

@@ -37,12 +37,15 @@ export class MemoryBudget {
 
   /** True while more is welcome: what `enqueue` returns. */
   get hasRoom(): boolean {
-    return this.#backlogBytes < this.highWaterBytes && !this.isFull;
+    return this.#backlogBytes < this.highWaterBytes && !this.isPressed;
   }
 
-  /** True when somebody waits, or would have to with another message like the last ones. */
-  get isFull(): boolean {
-    return this.#waiters.size > 0 || this.#usedBytes >= this.limitBytes;
+  /**
+   * True when somebody waits or half of the limit is taken: nothing should linger then. The other
+   * half is for the message that comes next, which may be large.
+   */
+  get isPressed(): boolean {
+    return this.#waiters.size > 0 || this.#usedBytes * 2 >= this.limitBytes;
   }
 
   /** Whether so many more would stay within the limit, with nobody waiting in front. */
@@ -111,7 +114,7 @@ export class MemoryBudget {
       admit();
     }
     this.#admitting = false;
-    const calm = this.#backlogBytes * 2 <= this.highWaterBytes && !this.isFull;
+    const calm = this.#backlogBytes * 2 <= this.highWaterBytes && !this.isPressed;
     if (!calm || this.#roomListeners.size === 0) return;
     const listeners = [...this.#roomListeners];
     this.#roomListeners.clear();

@@ -1,5 +1,5 @@
 import type { RecordHeadersInput } from '@millrace/protocol';
-import { InvalidArgumentError } from '../errors.js';
+import { InvalidArgumentError, MessageTooLargeError } from '../errors.js';
 
 /** Headers of a message; strings travel as UTF-8. */
 export type MessageHeaders = Readonly<Record<string, string | Uint8Array | null>>;
@@ -59,14 +59,46 @@ export function estimateBytes(
 }
 
 /** Key, value and headers themselves, in bytes. */
-export function contentBytes({ key, value, headers }: CheckedMessage): number {
+function contentBytes({ key, value, headers }: CheckedMessage): number {
   let bytes = lengthOf(key) + lengthOf(value);
   for (const [name, content] of headers ?? []) bytes += lengthOf(name) + lengthOf(content);
   return bytes;
 }
 
+/**
+ * Takes a message apart.
+ *
+ * @throws InvalidArgumentError that names the field, MessageTooLargeError
+ */
+export function checkMessage(
+  topic: string,
+  message: ProducerMessage,
+  maxMessageBytes: number,
+): CheckedMessage {
+  const { key = null, value, partition, timestampMs } = message;
+  checkBytes('value', value);
+  checkBytes('key', key);
+  const headers = message.headers === undefined ? null : checkHeaders(message.headers);
+  const checked = {
+    key,
+    value,
+    headers,
+    partition,
+    timestampMs: timestampMs === undefined ? Date.now() : checkTimestamp(timestampMs),
+  };
+  const suspect = estimateBytes(key, value, headers) > maxMessageBytes;
+  if (suspect && contentBytes(checked) > maxMessageBytes) {
+    throw new MessageTooLargeError(
+      `A message of ${contentBytes(checked)} bytes for "${topic}" is larger than ` +
+        `maxMessageBytes (${maxMessageBytes})`,
+      { topic },
+    );
+  }
+  return checked;
+}
+
 /** @throws InvalidArgumentError that names the header. */
-export function checkHeaders(headers: MessageHeaders | undefined): RecordHeadersInput | null {
+function checkHeaders(headers: MessageHeaders | undefined): RecordHeadersInput | null {
   if (headers === undefined) return null;
   const entries = Object.entries(headers);
   for (const [name, value] of entries) checkBytes(`header "${name}"`, value);
@@ -74,7 +106,7 @@ export function checkHeaders(headers: MessageHeaders | undefined): RecordHeaders
 }
 
 /** @throws InvalidArgumentError unless it is a string, bytes or null. */
-export function checkBytes(field: string, value: unknown): void {
+function checkBytes(field: string, value: unknown): void {
   if (typeof value === 'string' || value === null || value instanceof Uint8Array) return;
   throw new InvalidArgumentError(
     `The ${field} of a message must be a string, a Uint8Array or null, not ${typeof value}`,
@@ -82,7 +114,7 @@ export function checkBytes(field: string, value: unknown): void {
 }
 
 /** @throws InvalidArgumentError unless it is a time that a record can hold. */
-export function checkTimestamp(timestampMs: number): number {
+function checkTimestamp(timestampMs: number): number {
   if (Number.isSafeInteger(timestampMs) && timestampMs >= 0) return timestampMs;
   throw new InvalidArgumentError(
     `timestampMs of a message must be Unix time in whole milliseconds, not ${String(timestampMs)}`,

@@ -1,4 +1,4 @@
-import type { Acks, CompressionName } from '@millrace/protocol';
+import { RecordBatchBuilder, type Acks, type CompressionName } from '@millrace/protocol';
 import { InvalidArgumentError, type MillraceError } from '../errors.js';
 import { choiceOption, integerOption } from '../util/check.js';
 import type { Partitioner } from './partitioner.js';
@@ -23,7 +23,11 @@ export const producerDefaults = {
   retryBackoffMaxMs: 1_000,
 } as const;
 
-/** `enqueue` returns false beyond this many unacknowledged bytes of finished batches. */
+/**
+ * `enqueue` returns false beyond this many unacknowledged bytes of finished batches (and beyond half
+ * of `bufferBytes` in all): sockets are served only between the application's turns, so shorter
+ * bursts keep the broker busy.
+ */
 export const ENQUEUE_HIGH_WATER_BYTES = 4 * MiB;
 /** `send` calls that may wait for room in the buffer; more are refused with BufferFullError. */
 export const MAX_WAITING_SENDS = 1_000_000;
@@ -52,7 +56,10 @@ export interface ProducerOptions {
   readonly batchBytes?: number | undefined;
   /** Messages that are not yet acknowledged may take this many bytes. Default 32 MiB. */
   readonly bufferBytes?: number | undefined;
-  /** One message may be this large. Default 8 MiB; the topic's `max.message.bytes` is checked too. */
+  /**
+   * One message may be this large. Default 8 MiB, but no more than half of `bufferBytes`, so that
+   * `enqueue` finds room after it answered true. The topic's `max.message.bytes` counts too.
+   */
   readonly maxMessageBytes?: number | undefined;
   /** How batches are compressed. Default `'none'`. */
   readonly compression?: CompressionName | undefined;
@@ -110,7 +117,7 @@ export function resolveProducerOptions(options: ProducerOptions = {}): ResolvedP
   const size = { minimum: 1, maximum: 1024 * MiB };
   const delay = { minimum: 0, maximum: 86_400_000 };
   const bufferBytes = integerOption('bufferBytes', options.bufferBytes, d.bufferBytes, size);
-  const maximum = Math.min(d.maxMessageBytes, bufferBytes);
+  const maximum = Math.min(d.maxMessageBytes, Math.max(Math.floor(bufferBytes / 2), 1));
   const initialMs = integerOption(
     'retryBackoffMs',
     options.retryBackoffMs,
@@ -129,7 +136,9 @@ export function resolveProducerOptions(options: ProducerOptions = {}): ResolvedP
       minimum: 1,
       maximum: bufferBytes,
     }),
-    compression: choiceOption('compression', options.compression ?? 'none', compressions),
+    compression: probeCompression(
+      choiceOption('compression', options.compression ?? 'none', compressions),
+    ),
     idempotent,
     maxInFlight: integerOption('maxInFlight', options.maxInFlight, d.maxInFlight, {
       minimum: 1,
@@ -145,4 +154,20 @@ export function resolveProducerOptions(options: ProducerOptions = {}): ResolvedP
     partitioner: options.partitioner,
     onError: options.onError,
   };
+}
+
+/** Finds out at once, and not with the first full batch, that a codec's library does not load. */
+function probeCompression(compression: CompressionName): CompressionName {
+  if (compression === 'none') return compression;
+  try {
+    const builder = new RecordBatchBuilder({ compression });
+    builder.append(null, compression, null, 0);
+    builder.build();
+    return compression;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new InvalidArgumentError(`compression "${compression}" is not available: ${reason}`, {
+      cause,
+    });
+  }
 }

@@ -1,24 +1,16 @@
-import { RecordBatchBuilder } from '@millrace/protocol';
 import type { Cluster } from '../cluster.js';
-import {
-  BufferFullError,
-  ClosedError,
-  DeliveryError,
-  InvalidArgumentError,
-  MessageTooLargeError,
-  type MillraceError,
-} from '../errors.js';
-import { abortReason, Deferred, ignore, raceAbort, settledWithin } from '../util/async.js';
+import { BufferFullError, ClosedError, type MillraceError } from '../errors.js';
+import type { SignalOption } from '../options.js';
+import { throwIfAborted } from '../util/abort.js';
+import { Deferred, ignore, raceAbort, settledWithin } from '../util/async.js';
 import type { Batch, Delivery } from './batch.js';
 import { BatchDelivery, SingleDelivery } from './delivery.js';
+import { ProducerTopics, type RefusalListener } from './producer-topics.js';
+import { FailureLog } from './failure-log.js';
 import { MemoryBudget } from './memory-budget.js';
 import {
-  checkBytes,
-  checkHeaders,
-  checkTimestamp,
-  contentBytes,
+  checkMessage,
   estimateBytes,
-  ownedCopy,
   type CheckedMessage,
   type ProducerMessage,
   type RecordMetadata,
@@ -26,19 +18,13 @@ import {
 import {
   ENQUEUE_HIGH_WATER_BYTES,
   resolveProducerOptions,
-  type DeliveryFailure,
   type ProducerOptions,
   type ResolvedProducerOptions,
 } from './options.js';
 import type { PartitionQueue, QueueContext } from './partition-queue.js';
 import { Sender } from './sender.js';
-import { TopicQueues } from './topic-queues.js';
-
-/** How one call may be cut short. */
-export interface SignalOption {
-  /** Aborting makes the call reject with the signal's reason. */
-  readonly signal?: AbortSignal | undefined;
-}
+import type { TopicQueues, Unresolved } from './topic-queues.js';
+import { WaitingLine } from './waiting-line.js';
 
 /** What a producer needs from its client. */
 export interface ProducerContext {
@@ -61,14 +47,11 @@ export class Producer implements AsyncDisposable {
   readonly #context: ProducerContext;
   readonly #options: ResolvedProducerOptions;
   readonly #budget: MemoryBudget;
-  readonly #topics = new Map<string, TopicQueues>();
-  readonly #queueContext: QueueContext;
+  readonly #topics: ProducerTopics;
   readonly #sender: Sender;
   /** Sends that wait for room. */
-  readonly #waiting = new Set<(error: ClosedError) => void>();
-  /** Woken when a topic was looked up, or could not be. */
-  readonly #resolvedListeners = new Set<() => void>();
-  #failure: { error: MillraceError; count: number } | undefined;
+  readonly #line: WaitingLine;
+  readonly #failures: FailureLog;
   #closing: Promise<void> | undefined;
   #closed = false;
 
@@ -77,9 +60,10 @@ export class Producer implements AsyncDisposable {
     this.#context = context;
     this.#options = resolveProducerOptions(options);
     const { bufferBytes, batchBytes, compression, deliveryTimeoutMs, idempotent } = this.#options;
-    probeCompression(this.#options);
+    this.#failures = new FailureLog(this.#options.onError, context.cluster.onEvent);
     this.#budget = new MemoryBudget(bufferBytes, ENQUEUE_HIGH_WATER_BYTES);
-    this.#queueContext = {
+    this.#line = new WaitingLine(this.#budget, deliveryTimeoutMs);
+    const queueContext: QueueContext = {
       batchBytes,
       compression,
       deliveryTimeoutMs,
@@ -88,11 +72,13 @@ export class Producer implements AsyncDisposable {
       spareBuilders: [],
       onSealed: (queue) => this.#onSealed(queue),
     };
+    const refused: RefusalListener = (...args) => this.#onRefused(...args);
+    this.#topics = new ProducerTopics(queueContext, this.#options.partitioner, refused);
     this.#sender = new Sender(context.cluster, this.#options, this.#budget, {
       onSettled: (queue, batch, error) => this.#onSettled(queue, batch, error),
-      onTopicFailed: (topic, error) => this.#onTopicFailed(topic, error),
-      onTopicResolved: (topic) => this.#onTopicResolved(topic),
-      onWarning: (error, queue) => this.#onWarning(error, queue),
+      onTopicFailed: (topic, error) => this.#topics.failed(topic, error),
+      onTopicResolved: (topic) => this.#topics.resolved(topic),
+      onLoss: (queue, error) => this.#failures.warn(error, queue),
     });
   }
 
@@ -117,7 +103,7 @@ export class Producer implements AsyncDisposable {
     { signal }: SignalOption = {},
   ): Promise<RecordMetadata> {
     return new Promise((resolve, reject) => {
-      if (signal?.aborted === true) throw abortReason(signal);
+      throwIfAborted(signal);
       const checked = this.#check(topic, message);
       const delivery = new SingleDelivery(resolve, reject, signal);
       this.#submit(topic, checked, delivery, (leave) => delivery.onAbort(leave));
@@ -135,7 +121,7 @@ export class Producer implements AsyncDisposable {
     messages: readonly ProducerMessage[],
     { signal }: SignalOption = {},
   ): Promise<RecordMetadata[]> {
-    if (signal?.aborted === true) throw abortReason(signal);
+    throwIfAborted(signal);
     const checked = messages.map((message) => this.#check(topic, message));
     const delivery = new BatchDelivery(checked.length);
     for (const [index, message] of checked.entries()) {
@@ -163,27 +149,25 @@ export class Producer implements AsyncDisposable {
         { topic },
       );
     }
-    const topicQueues = this.#topic(topic);
+    const topicQueues = this.#topics.get(topic);
     this.#accept(topicQueues, checked, undefined, estimate);
     return this.#budget.hasRoom && topicQueues.unresolved.length === 0;
   }
 
   /** Resolves when `enqueue` is welcome again: at once when it is. */
   async ready({ signal }: SignalOption = {}): Promise<void> {
-    this.#assertOpen();
-    for (;;) {
-      const unresolved = [...this.#topics.values()].some((topic) => topic.unresolved.length > 0);
-      if (this.#closed || (this.#budget.hasRoom && !unresolved)) return;
-      if (this.#budget.isFull) this.#sender.drain();
-      const room = new Deferred<undefined>();
-      const wake = (): void => room.resolve(undefined);
-      const leave = this.#budget.onceRoom(wake);
-      if (unresolved) this.#resolvedListeners.add(wake);
+    if (this.#closed) throw new ClosedError('The producer is closed');
+    while (!this.#isReady()) {
+      if (this.#budget.isPressed) this.#sender.drain();
+      const change = new Deferred<undefined>();
+      const wake = (): void => change.resolve(undefined);
+      const leaveBudget = this.#budget.onceRoom(wake);
+      const leaveTopics = this.#topics.onceResolved(wake);
       try {
-        await raceAbort(room.promise, signal);
+        await raceAbort(change.promise, signal);
       } finally {
-        leave();
-        this.#resolvedListeners.delete(wake);
+        leaveBudget();
+        leaveTopics();
       }
     }
   }
@@ -201,7 +185,7 @@ export class Producer implements AsyncDisposable {
     } finally {
       this.#sender.endFlush();
     }
-    this.#throwFailure();
+    this.#failures.throwFirst();
   }
 
   /**
@@ -227,45 +211,20 @@ export class Producer implements AsyncDisposable {
     settled.catch(ignore);
     await settledWithin(settled, this.#context.closeTimeoutMs);
     const error = new ClosedError('The producer was closed before the message was delivered');
-    for (const fail of [...this.#waiting]) fail(error);
+    this.#line.dismiss(error);
     this.#sender.stop(error);
-    for (const wake of this.#resolvedListeners) wake();
+    this.#topics.wake();
     this.#context.onClosed(this);
-    if (this.#options.onError === undefined) this.#throwFailure();
+    if (this.#options.onError === undefined) this.#failures.throwFirst();
   }
 
-  #throwFailure(): void {
-    const failure = this.#failure;
-    this.#failure = undefined;
-    if (failure !== undefined) throw failure.error;
-  }
-
-  #assertOpen(): void {
-    if (this.#closed) throw new ClosedError('The producer is closed');
+  #isReady(): boolean {
+    return this.#closed || (this.#budget.hasRoom && !this.#topics.hasUnresolved);
   }
 
   #check(topic: string, message: ProducerMessage): CheckedMessage {
-    this.#assertOpen();
-    const { key = null, value, headers, partition, timestampMs } = message;
-    checkBytes('value', value);
-    checkBytes('key', key);
-    const checked = {
-      key,
-      value,
-      headers: headers === undefined ? null : checkHeaders(headers),
-      partition,
-      timestampMs: timestampMs === undefined ? Date.now() : checkTimestamp(timestampMs),
-    };
-    const { maxMessageBytes } = this.#options;
-    const suspect = estimateBytes(key, value, checked.headers) > maxMessageBytes;
-    if (suspect && contentBytes(checked) > maxMessageBytes) {
-      throw new MessageTooLargeError(
-        `A message of ${contentBytes(checked)} bytes for "${topic}" is larger than ` +
-          `maxMessageBytes (${maxMessageBytes})`,
-        { topic },
-      );
-    }
-    return checked;
+    if (this.#closed) throw new ClosedError('The producer is closed');
+    return checkMessage(topic, message, this.#options.maxMessageBytes);
   }
 
   #submit(
@@ -274,45 +233,17 @@ export class Producer implements AsyncDisposable {
     delivery: Delivery,
     onWaiting: (leave: () => boolean) => void,
   ): void {
-    const estimate = Math.min(
-      estimateBytes(message.key, message.value, message.headers),
-      this.#options.bufferBytes,
-    );
-    const topicQueues = this.#topic(topic);
+    const { bufferBytes } = this.#options;
+    const bound = estimateBytes(message.key, message.value, message.headers);
+    const estimate = Math.min(bound, bufferBytes);
+    const topicQueues = this.#topics.get(topic);
     if (this.#budget.fits(estimate)) {
       this.#accept(topicQueues, message, delivery, estimate);
       return;
     }
-    const { deliveryTimeoutMs } = this.#options;
-    const timer = setTimeout(() => {
-      if (leave()) {
-        delivery.failed(
-          new DeliveryError(
-            `1 message for ${topic} not delivered: no room in the producer's buffer within the ` +
-              `delivery timeout of ${deliveryTimeoutMs} ms`,
-            { topic, attempts: 0, messageCount: 1, cause: topicQueues.lastError },
-          ),
-        );
-      }
-    }, deliveryTimeoutMs);
-    const leaveLine = this.#budget.wait(estimate, () => {
-      clearTimeout(timer);
-      this.#waiting.delete(fail);
-      try {
-        this.#accept(topicQueues, message, delivery, estimate);
-      } catch (error) {
-        delivery.failed(error as MillraceError);
-      }
+    const leave = this.#line.join(topicQueues, estimate, delivery, () => {
+      this.#accept(topicQueues, message, delivery, estimate);
     });
-    const leave = (): boolean => {
-      clearTimeout(timer);
-      this.#waiting.delete(fail);
-      return leaveLine();
-    };
-    const fail = (error: ClosedError): void => {
-      if (leave()) delivery.failed(error);
-    };
-    this.#waiting.add(fail);
     onWaiting(leave);
     this.#sender.drain();
   }
@@ -323,143 +254,46 @@ export class Producer implements AsyncDisposable {
     delivery: Delivery | undefined,
     estimate: number,
   ): void {
-    const { route } = topic;
-    if (route === undefined || topic.unresolved.length > 0) {
-      const deadlineMs = performance.now() + this.#options.deliveryTimeoutMs;
-      this.#budget.charge(estimate);
-      topic.unresolved.push({ message: ownedCopy(message), delivery, bytes: estimate, deadlineMs });
-    } else {
-      topic.queueFor(route, message).append(message, delivery, estimate);
-    }
+    this.#topics.accept(topic, message, delivery, estimate);
     this.#sender.activate(topic);
-  }
-
-  #topic(name: string): TopicQueues {
-    let topic = this.#topics.get(name);
-    if (topic === undefined) {
-      topic = new TopicQueues(name, this.#queueContext, this.#options.partitioner);
-      this.#topics.set(name, topic);
-    }
-    return topic;
   }
 
   #onSealed(queue: PartitionQueue): void {
-    const topic = this.#topics.get(queue.topic);
-    if (topic === undefined) return;
-    topic.advanceSticky(queue.partition);
-    this.#sender.activate(topic);
+    this.#topics.get(queue.topic).advanceSticky(queue.partition);
     this.#sender.drain();
-  }
-
-  #onTopicResolved(topic: TopicQueues): void {
-    const { route } = topic;
-    if (route === undefined) return;
-    for (const { message, delivery, bytes } of topic.unresolved.splice(0)) {
-      try {
-        const estimate = estimateBytes(message.key, message.value, message.headers);
-        topic.queueFor(route, message).append(message, delivery, estimate);
-      } catch (error) {
-        this.#fail(topic.name, message.partition, delivery, error as MillraceError);
-      }
-      this.#budget.refund(bytes);
-    }
-    this.#wakeReady();
-  }
-
-  #onTopicFailed(topic: TopicQueues, error: MillraceError): void {
-    for (const { message, delivery, bytes } of topic.unresolved.splice(0)) {
-      this.#budget.refund(bytes);
-      this.#fail(topic.name, message.partition, delivery, error);
-    }
-    this.#wakeReady();
-  }
-
-  #wakeReady(): void {
-    for (const wake of [...this.#resolvedListeners]) wake();
   }
 
   #onSettled(queue: PartitionQueue, batch: Batch, error: MillraceError | undefined): void {
     if (error !== undefined && batch.enqueuedCount > 0) {
       const { topic, partition } = queue;
-      this.#report(error, { topic, partition, messageCount: batch.enqueuedCount });
+      this.#failures.report(error, { topic, partition, messageCount: batch.enqueuedCount });
     }
     for (const listener of batch.onSettled) listener();
   }
 
-  #fail(
-    topic: string,
-    partition: number | undefined,
-    delivery: Delivery | undefined,
-    error: MillraceError,
-  ): void {
-    if (delivery === undefined) this.#report(error, { topic, partition, messageCount: 1 });
+  #onRefused(topic: string, { message, delivery }: Unresolved, error: MillraceError): void {
+    const { partition } = message;
+    if (delivery === undefined) this.#failures.report(error, { topic, partition, messageCount: 1 });
     else delivery.failed(error);
-  }
-
-  #report(error: MillraceError, failure: DeliveryFailure): void {
-    this.#failure ??= { error, count: 0 };
-    this.#failure.count += failure.messageCount;
-    this.#tell(error, failure);
-  }
-
-  /** A loss is told in three ways, for nothing else will fail because of it. */
-  #onWarning(error: MillraceError, queue: PartitionQueue): void {
-    const { topic, partition } = queue;
-    this.#context.cluster.onEvent({ type: 'warning', error });
-    if (this.#options.onError === undefined) process.emitWarning(error);
-    else this.#tell(error, { topic, partition, messageCount: 0 });
-  }
-
-  #tell(error: MillraceError, failure: DeliveryFailure): void {
-    const { onError } = this.#options;
-    if (onError === undefined) return;
-    // What the application throws there is its own and must not stop the deliveries.
-    queueMicrotask(() => onError(error, failure));
   }
 
   /** Resolves when everything that was taken before the call is settled. */
   async #allSettled(): Promise<void> {
-    while (this.#budget.waiting > 0 || this.#hasUnresolved()) {
-      const changed = new Deferred<undefined>();
-      const wake = (): void => changed.resolve(undefined);
-      const leave = this.#budget.onceRoom(wake);
-      this.#resolvedListeners.add(wake);
+    if (this.#budget.waiting > 0) {
+      // A place in the line of its own comes up when all before it are let in.
+      const turn = new Deferred<undefined>();
+      this.#budget.wait(0, () => turn.resolve(undefined));
       this.#sender.drain();
-      await changed.promise;
-      leave();
-      this.#resolvedListeners.delete(wake);
+      await turn.promise;
     }
-    this.#sender.drain();
-    const all: Promise<void>[] = [];
-    for (const topic of this.#topics.values()) {
-      for (const queue of topic.queues) {
-        if (queue.openedMs !== undefined) queue.seal();
-        for (const batch of [...queue.inFlight, ...queue.waiting]) {
-          all.push(new Promise((resolve) => batch.onSettled.push(resolve)));
-        }
-      }
+    while (this.#topics.hasUnresolved) {
+      const resolved = new Deferred<undefined>();
+      this.#topics.onceResolved(() => resolved.resolve(undefined));
+      this.#sender.drain();
+      await resolved.promise;
     }
+    const settled = this.#topics.settled();
     this.#sender.drain();
-    await Promise.all(all);
-  }
-
-  #hasUnresolved(): boolean {
-    for (const topic of this.#topics.values()) if (topic.unresolved.length > 0) return true;
-    return false;
-  }
-}
-
-/** Finds out at once, and not with the first full batch, that a codec's library does not load. */
-function probeCompression({ compression }: ResolvedProducerOptions): void {
-  if (compression === 'none') return;
-  try {
-    const builder = new RecordBatchBuilder({ compression });
-    builder.append(null, compression, null, 0);
-    builder.build();
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new InvalidArgumentError(`compression "${compression}" is not available: ${reason}`, {
-      cause,
-    });
+    await settled;
   }
 }

@@ -1,3 +1,5 @@
+import { abortReason, onAbort } from './abort.js';
+
 /** A promise with its two ends in the open. */
 export class Deferred<T> {
   readonly promise: Promise<T>;
@@ -27,12 +29,6 @@ export function ignore(): void {
   // Nothing to do, by intent.
 }
 
-/** What an aborted signal throws: its reason, made an Error where it is none. */
-export function abortReason(signal: AbortSignal): Error {
-  const reason: unknown = signal.reason;
-  return reason instanceof Error ? reason : new Error(`Aborted: ${String(reason)}`);
-}
-
 /** Rejects with the signal's reason as soon as it is aborted; else settles as the promise does. */
 export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
@@ -41,9 +37,8 @@ export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal | undefine
     return Promise.reject(abortReason(signal));
   }
   return new Promise<T>((resolve, reject) => {
-    const onAbort = (): void => reject(abortReason(signal));
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+    const stop = onAbort(signal, () => reject(abortReason(signal)));
+    promise.then(resolve, reject).finally(stop);
   });
 }
 
@@ -51,15 +46,17 @@ export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal | undefine
 export function sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted === true) return Promise.reject(abortReason(signal));
   return new Promise((resolve, reject) => {
-    const onAbort = (): void => {
-      clearTimeout(timer);
-      if (signal !== undefined) reject(abortReason(signal));
-    };
+    const stop =
+      signal === undefined
+        ? ignore
+        : onAbort(signal, () => {
+            clearTimeout(timer);
+            reject(abortReason(signal));
+          });
     const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', onAbort);
+      stop();
       resolve();
     }, delayMs);
-    signal?.addEventListener('abort', onAbort, { once: true });
   });
 }
 

@@ -1,6 +1,7 @@
 import { MillraceError, toMillraceError } from '../errors.js';
 import type { EventListener } from '../events.js';
-import { abortReason, raceAbort, sleep } from './async.js';
+import { throwIfAborted } from './abort.js';
+import { raceAbort, sleep } from './async.js';
 import { backoffMs, type BackoffOptions } from './backoff.js';
 
 /** How to retry. */
@@ -36,8 +37,4 @@ export async function retry<T>(options: RetryOptions, attempt: () => Promise<T>)
       await sleep(delayMs, signal);
     }
   }
-}
-
-function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted === true) throw abortReason(signal);
 }
