@@ -1,0 +1,158 @@
+import { cp, readdir, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { loadNative } from '@millrace/native';
+import type { Native } from '@millrace/native';
+import { pino } from 'pino';
+import type { Logger } from 'pino';
+import { DataDir } from '../../broker/src/storage/data-dir.js';
+import { FileCache } from '../../broker/src/storage/file-cache.js';
+import { FlushScheduler } from '../../broker/src/storage/flush-scheduler.js';
+import { IndexCache } from '../../broker/src/storage/index-cache.js';
+import type { LogEnvironment } from '../../broker/src/storage/log-environment.js';
+import { choosePersistence } from '../../broker/src/storage/persistence/choose.js';
+import type { Persistence } from '../../broker/src/storage/persistence/persistence.js';
+import { defaultStorageConfig } from '../../broker/src/storage/storage-config.js';
+import type { StorageConfig } from '../../broker/src/storage/storage-config.js';
+import type { Partition } from '../../broker/src/topics/partition.js';
+import { TopicRegistry } from '../../broker/src/topics/topic-registry.js';
+import { makeTempDir } from './temp-dir.js';
+import { T0 } from './batches.js';
+
+export const silentLogger: Logger = pino({ level: 'silent' });
+
+/** The ways to persist: by mapping, by `pwrite`, and by Node's own API. */
+export const persistKinds = ['mmap', 'write', 'node'] as const;
+export type PersistKind = (typeof persistKinds)[number];
+
+type TempDir = Awaited<ReturnType<typeof makeTempDir>>;
+
+/** The native module; the tests need it, as the default build has it. */
+export function nativeOrThrow(): Native {
+  const native = loadNative();
+  if (native === undefined) throw new Error('build the native module first');
+  return native;
+}
+
+/** A clock that moves when the test says so. */
+export class TestClock {
+  nowMs = T0;
+  readonly now = (): number => this.nowMs;
+  advance(ms: number): void {
+    this.nowMs += ms;
+  }
+}
+
+export interface TestStorageOptions {
+  readonly kind?: PersistKind;
+  /** Puts faults around the persistence. */
+  readonly wrap?: (inner: Persistence) => Persistence;
+  readonly config?: Partial<StorageConfig>;
+  readonly clock?: TestClock;
+}
+
+export interface TestStorage {
+  readonly topics: TopicRegistry;
+  readonly environment: LogEnvironment;
+  readonly clock: TestClock;
+  readonly dataDir: DataDir;
+  /** The clean stop. */
+  close(): Promise<void>;
+  /** Lets go of descriptors and the lock, without syncing or marking anything. */
+  drop(): Promise<void>;
+}
+
+/** A storage as `openStorage` makes it, with what a test puts in. */
+export async function openTestStorage(
+  path: string,
+  options: TestStorageOptions = {},
+): Promise<TestStorage> {
+  const { kind = 'mmap', wrap, clock = new TestClock() } = options;
+  const config: StorageConfig = {
+    ...defaultStorageConfig,
+    segmentBytes: 1 << 20,
+    ...options.config,
+  };
+  const native = kind === 'node' ? undefined : nativeOrThrow();
+  const chosen = choosePersistence(kind === 'mmap' ? 'mmap' : 'write', config);
+  const dataDir = await DataDir.open(path, native);
+  const environment: LogEnvironment = {
+    native,
+    persistence: wrap === undefined ? chosen : wrap(chosen),
+    files: new FileCache(native, config.maxOpenSegmentFiles),
+    indexes: new IndexCache(config.indexCacheBytes),
+    flushes: new FlushScheduler(clock.now),
+    config,
+    logger: silentLogger,
+    now: clock.now,
+  };
+  const letGo = async (): Promise<void> => {
+    environment.flushes.close();
+    environment.files.close();
+    await dataDir.close();
+  };
+  try {
+    const topics = await TopicRegistry.load(dataDir.topicsPath, dataDir.cleanStop, environment);
+    return {
+      ...{ topics, environment, clock, dataDir, drop: letGo },
+      close: async () => {
+        try {
+          if (await topics.close()) await dataDir.markClean();
+        } finally {
+          await letGo();
+        }
+      },
+    };
+  } catch (error) {
+    await letGo();
+    throw error;
+  }
+}
+
+/**
+ * What a killed broker leaves: the files of a running one, as the page cache has them. A copy takes
+ * time, in which syncs go on: checkpoints are copied first, for one may be older than its log but
+ * never newer.
+ */
+export async function crashCopy(dataDir: string): Promise<TempDir> {
+  const copy = await makeTempDir();
+  const isCheckpoint = (path: string): boolean => basename(path) === 'checkpoint';
+  const isDirectory = async (path: string): Promise<boolean> => (await stat(path)).isDirectory();
+  const passes = [
+    async (path: string): Promise<boolean> => isCheckpoint(path) || (await isDirectory(path)),
+    (path: string): boolean => !isCheckpoint(path) && basename(path) !== 'lock',
+  ];
+  for (const pass of passes) {
+    const filter = (path: string): boolean | Promise<boolean> =>
+      !path.endsWith('.tmp') && pass(path);
+    await cp(dataDir, copy.path, { recursive: true, force: true, filter });
+  }
+  return copy;
+}
+
+/** The first partition of a topic. */
+export function partitionOf(storage: TestStorage, name = 't', index = 0): Partition {
+  const partition = storage.topics.byName(name)?.partitions[index];
+  if (partition === undefined) throw new Error(`there is no ${name}-${index}`);
+  return partition;
+}
+
+/** Makes topic `t` with one partition. */
+export async function createTopic(
+  storage: TestStorage,
+  config: Readonly<Record<string, string>> = {},
+  name = 't',
+  partitions = 1,
+): Promise<Partition> {
+  await storage.topics.create({ name, partitions, config });
+  return partitionOf(storage, name);
+}
+
+/** Where the log of a partition lies, below a data directory or a copy of it. */
+export function logDirectory(dataDir: string, partition: Partition): string {
+  return join(dataDir, 'topics', partition.topicId, String(partition.index));
+}
+
+/** File names with that ending, sorted. */
+export async function filesIn(directory: string, ending: string): Promise<string[]> {
+  return (await readdir(directory)).filter((name) => name.endsWith(ending)).sort();
+}
