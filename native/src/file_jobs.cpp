@@ -18,6 +18,8 @@ constexpr int kPopulateWrite = 23;
 // madvise(2) holds the memory map's lock while it populates; mmap and munmap of the main thread
 // wait for it. It also is how often a job looks whether it is cancelled.
 constexpr uint64_t kPopulateStepBytes = 1024 * 1024;
+/// Below this a sync has too few pages for letting them go to be worth a call.
+constexpr uint64_t kReleaseFromBytes = 64 * 1024;
 
 constexpr uint64_t kReadStepBytes = 128 * 1024;
 
@@ -42,9 +44,19 @@ void SyncDirectoryJob::Run(const std::atomic<bool>&) {
   if (result != 0) Fail(error, "fsync", path_);
 }
 
+// Writeback write-protects every page that is mapped, and interrupts the other processors for each of
+// them. A log is only appended to, so the pages that are full are let go first, with one interrupt
+// for all: MADV_DONTNEED of a shared mapping drops page table entries and keeps what they point to.
+void SyncRegionJob::ReleaseFullPages(uint64_t start, uint64_t end) {
+  if (end < start + kReleaseFromBytes) return;
+  ::madvise(range_.region->base() + start, end - start, MADV_DONTNEED);
+  environment_.counters.Count(Side::kPool, Syscall::kMadvise, end - start);
+}
+
 void SyncRegionJob::Run(const std::atomic<bool>&) {
   const uint64_t start = PageStart(range_.position);
   const uint64_t bytes = range_.position + range_.length - start;
+  ReleaseFullPages(start, PageStart(range_.position + range_.length));
   const int result = ::msync(range_.region->base() + start, bytes, MS_SYNC);
   const int error = errno;
   environment_.counters.Count(Side::kPool, Syscall::kMsync, bytes);

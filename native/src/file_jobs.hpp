@@ -45,7 +45,7 @@ struct RegionRange {
   uint64_t length;
 };
 
-/// msync(2), MS_SYNC.
+/// msync(2), MS_SYNC. Pages that are full leave the mapping first (not the page cache).
 class SyncRegionJob final : public Job {
  public:
   SyncRegionJob(Environment& environment, RegionRange range)
@@ -53,6 +53,8 @@ class SyncRegionJob final : public Job {
   void Run(const std::atomic<bool>& cancelled) override;
 
  private:
+  void ReleaseFullPages(uint64_t start, uint64_t end);
+
   Environment& environment_;
   const RegionRange range_;
 };

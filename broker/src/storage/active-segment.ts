@@ -96,7 +96,7 @@ export class ActiveSegment {
   append(bytes: ByteChunks, batch: BatchHeader, baseOffset: number): void {
     const position = this.segment.sizeBytes;
     this.writer.append(bytes, position);
-    this.index.track({ ...batch, baseOffset }, position, this.indexIntervalBytes);
+    this.index.track(baseOffset, batch.maxTimestampMs, position, this.indexIntervalBytes);
     this.segment.sizeBytes = position + bytes.length;
   }
 

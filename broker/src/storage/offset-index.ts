@@ -1,5 +1,4 @@
 import { crc32c } from '@millrace/protocol';
-import type { BatchHeader } from '@millrace/protocol';
 
 /**
  * One entry as stored, big-endian:
@@ -29,6 +28,8 @@ export class OffsetIndex {
   #count: number;
   /** Largest timestamp of all batches tracked so far. */
   #maxTimestampMs = -1;
+  /** Position of the last entry. */
+  #lastPosition = -Infinity;
 
   #storedBytes = 0;
 
@@ -66,6 +67,7 @@ export class OffsetIndex {
       index.#count = i + 1;
     }
     index.#maxTimestampMs = index.last?.maxTimestampMs ?? -1;
+    index.#lastPosition = index.last?.position ?? -Infinity;
     return index;
   }
 
@@ -90,12 +92,11 @@ export class OffsetIndex {
    * Takes notice of the batch that starts at `position`: it gets an entry when the last one lies
    * `intervalBytes` or more behind. Batches come in order; the last entry's own may come again.
    */
-  track(header: BatchHeader, position: number, intervalBytes: number): void {
-    const last = this.last;
-    if (last === undefined || position >= last.position + intervalBytes) {
-      this.#add(header.baseOffset, position, this.#maxTimestampMs);
+  track(baseOffset: number, maxTimestampMs: number, position: number, intervalBytes: number): void {
+    if (position >= this.#lastPosition + intervalBytes) {
+      this.#add(baseOffset, position, this.#maxTimestampMs);
     }
-    this.#maxTimestampMs = Math.max(this.#maxTimestampMs, header.maxTimestampMs);
+    this.#maxTimestampMs = Math.max(this.#maxTimestampMs, maxTimestampMs);
   }
 
   #add(offset: number, position: number, maxTimestampMs: number): void {
@@ -111,6 +112,7 @@ export class OffsetIndex {
     this.#bytes.writeUInt32BE(position, at + 4);
     this.#bytes.writeBigInt64BE(BigInt(maxTimestampMs), at + 8);
     this.#count += 1;
+    this.#lastPosition = position;
   }
 
   /** The last entry at or before `offset`. */

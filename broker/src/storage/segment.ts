@@ -184,7 +184,7 @@ export class Segment {
     }
     const index = OffsetIndex.parse(this.baseOffset, bytes, end);
     await this.forEachBatch(index.last?.position ?? 0, end, ({ header, position }) =>
-      index.track(header, position, this.indexIntervalBytes),
+      index.track(header.baseOffset, header.maxTimestampMs, position, this.indexIntervalBytes),
     );
     return index;
   }

@@ -188,7 +188,7 @@ export class Partition {
       maxTimestampMs: this.environment.now() + this.config.timestampAfterMaxMs,
     });
     const [batch] = batches;
-    if (batch !== undefined && batches.length === 1) return batch;
+    if (batch !== undefined && batches.length === 1) return batch.header;
     throw new ProtocolError(
       'INVALID_RECORD',
       `${this.name}: an entry of a produce request holds exactly one batch, not ${batches.length}`,

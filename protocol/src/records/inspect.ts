@@ -24,7 +24,10 @@ export interface BatchLimits {
 }
 
 /** A batch that was found good, and where it starts in the bytes that were inspected. */
-export type InspectedBatch = BatchHeader & { readonly position: number };
+export interface InspectedBatch {
+  readonly header: BatchHeader;
+  readonly position: number;
+}
 
 /**
  * Checks what a producer sent: exactly whole batches, at least one, each with the right magic,
@@ -54,7 +57,7 @@ export function inspectBatches(bytes: ByteChunks, limits: BatchLimits): Inspecte
       throw batchError('CORRUPT_MESSAGE', header, position, `${what}: send it again`);
     }
     checkContent(header, position, limits);
-    batches.push({ ...header, position });
+    batches.push({ header, position });
     position += header.sizeBytes;
   }
   return batches;

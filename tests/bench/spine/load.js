@@ -78,7 +78,7 @@ const batch = fullBatch();
 const records = inspectBatches(new ByteChunks([batch]), {
   maxBatchBytes: 1e9,
   maxRecordsPerBatch: 1e6,
-})[0].recordCount;
+})[0].header.recordCount;
 
 /** One request and its answer on a connection of its own. */
 function call(api, request) {

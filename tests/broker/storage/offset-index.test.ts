@@ -1,8 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { readBatchHeader } from '@millrace/protocol';
-import type { BatchHeader } from '@millrace/protocol';
 import { BatchScanner } from '../../../broker/src/storage/batch-scanner.js';
 import { INDEX_ENTRY_BYTES, OffsetIndex } from '../../../broker/src/storage/offset-index.js';
 import { NodeFile } from '../../../broker/src/storage/persistence/file.js';
@@ -10,17 +8,16 @@ import { makeBatch } from '../../support/batches.js';
 import { makeTempDir } from '../../support/temp-dir.js';
 
 const BASE = 5_000_000_000;
-const anyHeader = readBatchHeader(makeBatch());
 
 /** An index of `count` batches of 10 records and 100 bytes, timestamps rising by 1,000. */
 function indexOf(count: number, intervalBytes = 100): OffsetIndex {
   const index = OffsetIndex.empty(BASE);
-  for (let i = 0; i < count; i += 1) index.track(headerAt(i), i * 100, intervalBytes);
+  for (let i = 0; i < count; i += 1) track(index, i, intervalBytes);
   return index;
 }
 
-function headerAt(i: number): BatchHeader {
-  return { ...anyHeader, baseOffset: BASE + i * 10, maxTimestampMs: i * 1000 };
+function track(index: OffsetIndex, i: number, intervalBytes: number): void {
+  index.track(BASE + i * 10, i * 1000, i * 100, intervalBytes);
 }
 
 describe('an offset index', () => {
@@ -56,7 +53,7 @@ describe('an offset index', () => {
     expect(parsed.count).toBe(20);
     expect(parsed.asStored).toBe(true);
     // The batch of the last entry may come again.
-    for (let i = 19; i < 60; i += 1) parsed.track(headerAt(i), i * 100, 100);
+    for (let i = 19; i < 60; i += 1) track(parsed, i, 100);
     expect(parsed.encode()).toEqual(indexOf(60).encode());
     expect(parsed.asStored).toBe(false);
   });
@@ -77,7 +74,7 @@ describe('an offset index', () => {
     expect(OffsetIndex.parse(BASE, twice, 1e6).count).toBe(20);
     expect(OffsetIndex.parse(BASE, Buffer.alloc(100), 1e6).count).toBe(0);
     const rebuilt = OffsetIndex.parse(BASE, flipped, 1e6);
-    for (let i = 9; i < 20; i += 1) rebuilt.track(headerAt(i), i * 100, 100);
+    for (let i = 9; i < 20; i += 1) track(rebuilt, i, 100);
     expect(rebuilt.encode()).toEqual(bytes);
   });
 });

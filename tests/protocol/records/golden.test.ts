@@ -108,7 +108,7 @@ describe('a batch written by hand from the format description', () => {
 
   test('passes inspection', () => {
     const [batch] = inspectBatches(new ByteChunks([byHand]), limits);
-    expect(batch).toEqual({ ...readBatchHeader(byHand), position: 0 });
+    expect(batch).toEqual({ header: readBatchHeader(byHand), position: 0 });
   });
 });
 
@@ -119,7 +119,7 @@ describe('batches of other encoders and compressors', () => {
     const bytes = Buffer.from(hex, 'hex');
     const [inspected] = inspectBatches(new ByteChunks([bytes]), limits);
     const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd'];
-    expect(codecs[(inspected?.attributes ?? -1) & 7]).toBe(codec);
+    expect(codecs[(inspected?.header.attributes ?? -1) & 7]).toBe(codec);
     expect(bytes.readInt32BE(57)).toBe(3);
     expect([...RecordBatchView.read(bytes, 0)].map(plain)).toEqual(records);
   });

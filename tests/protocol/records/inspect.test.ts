@@ -43,7 +43,7 @@ describe('inspectBatches', () => {
       batches[0]?.length,
       (batches[0]?.length ?? 0) + (batches[1]?.length ?? 0),
     ]);
-    expect(found.map(({ recordCount }) => recordCount)).toEqual([1, 2, 50]);
+    expect(found.map(({ header }) => header.recordCount)).toEqual([1, 2, 50]);
   });
 
   test('finds the same wherever the bytes are split', () => {
@@ -197,8 +197,8 @@ describe('stampBatch', () => {
           const chunks = split(copy, cuts);
           stampBatch(chunks, position, offset, epoch);
           const [first, second] = inspectBatches(chunks, limits);
-          expect(first).toMatchObject({ baseOffset: 0, partitionLeaderEpoch: -1 });
-          expect(second).toMatchObject({ baseOffset: offset, partitionLeaderEpoch: epoch });
+          expect(first?.header).toMatchObject({ baseOffset: 0, partitionLeaderEpoch: -1 });
+          expect(second?.header).toMatchObject({ baseOffset: offset, partitionLeaderEpoch: epoch });
           expect(copy.readBigInt64BE(position)).toBe(BigInt(offset));
         },
       ),

@@ -63,7 +63,9 @@ describe('random records', () => {
         const read = [...(view ?? [])];
         expect(read.map(expected)).toEqual(records.map(expected));
         expect(read.map((r) => r.offset)).toEqual(records.map((_, i) => baseOffset + i));
-        expect(found[0]?.maxTimestampMs).toBe(Math.max(...records.map((r) => r.timestampMs)));
+        expect(found[0]?.header.maxTimestampMs).toBe(
+          Math.max(...records.map((r) => r.timestampMs)),
+        );
       }),
       { numRuns: 60 },
     );
