@@ -108,7 +108,12 @@ export const spread = (values, digits = 2) =>
 export function printTable(rows) {
   const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => String(row[i]).length)));
   for (const row of rows) {
-    console.log(row.map((cell, i) => String(cell).padEnd(widths[i])).join('  ').trimEnd());
+    console.log(
+      row
+        .map((cell, i) => String(cell).padEnd(widths[i]))
+        .join('  ')
+        .trimEnd(),
+    );
   }
   console.log();
 }
