@@ -21,6 +21,8 @@ import {
 
 const BATCH_BYTES = 64 * 1024;
 const FETCH_BYTES = 1024 * 1024;
+/** What the bare loop's file holds at least: reads go round in it. */
+const READ_ROUND_BYTES = 512 * 1024 * 1024;
 /** Requests under way. */
 const APPEND_WINDOW = 8;
 const READ_WINDOW = 2;
@@ -154,7 +156,7 @@ function load() {
         request[4] = 2;
         request.writeDoubleBE(next[slot], 5);
         request.writeUInt32BE(FETCH_BYTES, 13);
-        next[slot] += FETCH_BYTES;
+        next[slot] = (next[slot] + FETCH_BYTES) % READ_ROUND_BYTES;
         socket.write(request);
         return;
       }

@@ -53,7 +53,17 @@ class Sender {
     if (!this.waiting) this.flush();
   }
 
+  /** A load that has what it wanted goes without a word. */
   flush() {
+    try {
+      this.send();
+    } catch (error) {
+      if (error.code !== 'EPIPE' && error.code !== 'ECONNRESET') throw error;
+      this.queue = [];
+    }
+  }
+
+  send() {
     this.waiting = false;
     while (this.queue.length > 0) {
       const item = this.queue[0];
