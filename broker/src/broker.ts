@@ -6,6 +6,7 @@ import { resolveConfig } from './config.js';
 import type { BrokerConfig } from './config.js';
 import { BrokerCounters } from './counters.js';
 import { prepareDataDir, probeDataDir } from './data-dir.js';
+import { connectionsThatFit, openFilesLimit } from './descriptor-limit.js';
 import { createHandlers } from './handlers/dispatch-table.js';
 import { healthOf } from './http/health.js';
 import type { BrokerState } from './http/health.js';
@@ -99,7 +100,7 @@ async function compose(config: BrokerConfig, logger: Logger, stops: StopList): P
     outlets.close();
   });
 
-  const { maxFrameBytes, maxHeaderBytes, maxConnections, drainTimeoutMs } = config;
+  const { maxFrameBytes, maxHeaderBytes, maxRequestMemoryBytes, drainTimeoutMs } = config;
   const protocol = new NativeProtocol({
     handlers: createHandlers({ storage: opened, config, counters, logger }),
     frameLimits: { maxFrameBytes, maxHeaderBytes },
@@ -107,8 +108,10 @@ async function compose(config: BrokerConfig, logger: Logger, stops: StopList): P
     logger,
   });
 
+  const perConnection = native === undefined ? 1 : 2;
+  const maxConnections = connectionsThatFit(config, openFilesLimit(), perConnection, logger);
   const listener = new Listener({
-    ...{ listen: config.listen, maxConnections, limits: config },
+    ...{ listen: config.listen, maxConnections, maxRequestMemoryBytes, limits: config },
     ...{ protocol, outlets, counters, logger },
   });
   const address = await listener.listen();

@@ -54,6 +54,14 @@ const networkOptions = {
     { default: 256, min: 1, max: 100_000 },
     'Requests not yet answered, or whose answer the client has not taken, before reading stops.',
   ),
+  maxInFlightBytesPerConnection: bytes(
+    { default: 64 * MiB, min: 64 * KiB, max: 64 * GiB },
+    'Memory that requests of a client not yet served may take before reading stops.',
+  ),
+  maxRequestMemoryBytes: bytes(
+    { default: 512 * MiB, min: MiB, max: 1024 * GiB },
+    'Memory for requests of all clients; beyond it, reading stops until some is free.',
+  ),
   maxOutboundBytesPerConnection: bytes(
     { default: 64 * MiB, min: 64 * KiB, max: GiB },
     'Answers waiting for a slow client before its requests are no longer read.',
@@ -73,6 +81,10 @@ const networkOptions = {
   requestTimeoutMs: millis(
     { default: 30_000, min: 100, max: DAY_MS },
     'A request not done by then is answered REQUEST_TIMED_OUT; looked at every second.',
+  ),
+  sendStallTimeoutMs: millis(
+    { default: 60_000, min: 100, max: DAY_MS },
+    'A client that takes none of the bytes that wait for it for so long is cut.',
   ),
   drainTimeoutMs: millis(
     { default: 10_000, min: 0, max: DAY_MS },

@@ -18,6 +18,8 @@ export interface ConfigLayer {
   readonly values: Readonly<Record<string, unknown>>;
 }
 
+/** The lengths that a frame begins with. */
+const FRAME_LENGTHS_BYTES = 8;
 const ENVIRONMENT_PREFIX = 'MILLRACE_';
 const keys = Object.keys(configTable) as readonly ConfigKey[];
 /** Variables of the broker that are no settings: the file to read, and the switch of the native module. */
@@ -110,8 +112,23 @@ function checkTogether(config: BrokerConfig): BrokerConfig {
     );
   };
   atMost('maxHeaderBytes', 'maxFrameBytes');
-  atMost('maxMessageBytes', 'maxFrameBytes');
+  const { maxFrameBytes, maxHeaderBytes, maxMessageBytes } = config;
+  const largestBytes = largestBatchBytes(config);
+  if (maxMessageBytes > largestBytes) {
+    throw new ConfigError(
+      `maxMessageBytes (${maxMessageBytes}) must not be larger than ${largestBytes}, what fits into a ` +
+        `frame: maxFrameBytes (${maxFrameBytes}) less maxHeaderBytes (${maxHeaderBytes}) and ` +
+        `${FRAME_LENGTHS_BYTES}; change one of them`,
+    );
+  }
   return config;
+}
+
+/** The largest batch that a request can carry, whatever its header. */
+export function largestBatchBytes(
+  config: Pick<BrokerConfig, 'maxFrameBytes' | 'maxHeaderBytes'>,
+): number {
+  return config.maxFrameBytes - config.maxHeaderBytes - FRAME_LENGTHS_BYTES;
 }
 
 function isConfigKey(key: string): key is ConfigKey {

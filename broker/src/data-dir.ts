@@ -1,8 +1,9 @@
-import { accessSync, constants, mkdirSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { resolve } from 'node:path';
 import type { DirectoryProbe, Native } from '@millrace/native';
 import { StartupError } from './startup-errors.js';
 import { errnoOf } from './storage/errors.js';
+import { makeDirectories } from './storage/make-directories.js';
 
 /**
  * Makes the data directory if it is not there, and sees whether it can be written to.
@@ -13,7 +14,7 @@ import { errnoOf } from './storage/errors.js';
 export function prepareDataDir(dataDir: string): string {
   const path = resolve(dataDir);
   try {
-    mkdirSync(path, { recursive: true });
+    makeDirectories(path);
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     throw unusable(path, error);
@@ -42,6 +43,7 @@ function unusable(path: string, error: unknown): StartupError {
     ENOSPC: 'no space is left on its device',
     ENOTDIR: 'a part of the path is not a directory',
     EEXIST: 'it is not a directory',
+    ENOENT: 'its filesystem lets nobody make directories there',
   };
   return new StartupError(
     `cannot use the data directory ${path}: ${reasons[errnoOf(error) ?? ''] ?? message}; ` +

@@ -8,14 +8,21 @@ export interface TopicSpec {
   readonly partitions?: number | undefined;
   /** Such as `{ 'segment.bytes': 67108864 }`; the broker knows the keys. */
   readonly config?: Readonly<Record<string, string | number | boolean>> | undefined;
+  /**
+   * Whether a topic of the name that exists already is as good as a new one. Its partitions and
+   * configuration are not compared with what is asked for. Default false.
+   */
+  readonly ifNotExists?: boolean | undefined;
 }
 
-/** A topic that was created. */
+/** A topic that was created, or (with `ifNotExists`) was there. */
 export interface CreatedTopic {
   readonly name: string;
   /** Differs each time a topic of the name is created. */
   readonly topicId: string;
   readonly partitions: number;
+  /** Whether it was there before; only with `ifNotExists`. */
+  readonly existed: boolean;
 }
 
 /** A topic in a list. */

@@ -6,9 +6,11 @@ import {
   END_TIMESTAMP,
   ProtocolError,
   type Api,
+  type CreateTopicsRequest,
 } from '@millrace/protocol';
-import type { Cluster } from './cluster.js';
-import { BrokerError, InvalidArgumentError, toMillraceError, UnknownTopicError } from './errors.js';
+import type { Answer, Cluster } from './cluster.js';
+import { BrokerError, InvalidArgumentError, toMillraceError } from './errors.js';
+import { noSuchTopic } from './missing.js';
 import { listOffsets } from './offsets.js';
 import type {
   CreatedTopic,
@@ -20,9 +22,13 @@ import type {
   TopicSpec,
 } from './admin-types.js';
 import type { SignalOption } from './options.js';
+import { checkKeys, type KeysOf } from './util/known-keys.js';
+import { quoted, shortened } from './util/text.js';
 
 /** Rows of a createTopics or describeTopics request. */
 const MAX_TOPICS_PER_REQUEST = 1_000;
+/** No topic has a longer name, in UTF-16 units. */
+const MAX_TOPIC_NAME_LENGTH = 249;
 
 /**
  * Creates, deletes and describes topics. Retriable failures are retried within the client's
@@ -38,10 +44,11 @@ export class Admin {
   }
 
   /**
-   * Creates a topic; when it returns the topic can be used.
+   * Creates a topic; when it returns the topic can be used. With `ifNotExists`, one that exists
+   * already does as well, whatever its partitions and configuration are.
    *
-   * @throws BrokerError with code TOPIC_ALREADY_EXISTS, INVALID_TOPIC, INVALID_PARTITIONS,
-   *   INVALID_CONFIG or LIMIT_EXCEEDED.
+   * @throws InvalidArgumentError for a field that no topic has; BrokerError with code
+   *   TOPIC_ALREADY_EXISTS, INVALID_TOPIC, INVALID_PARTITIONS, INVALID_CONFIG or LIMIT_EXCEEDED.
    */
   async createTopic(spec: TopicSpec, options: SignalOption = {}): Promise<CreatedTopic> {
     const [created] = await this.createTopics([spec], options);
@@ -59,30 +66,31 @@ export class Admin {
     specs: readonly TopicSpec[],
     { signal }: SignalOption = {},
   ): Promise<CreatedTopic[]> {
-    const topics = specs.map(({ name, partitions = 1, config = {} }) => ({
-      name,
-      partitions,
-      config: Object.entries(config).map(([key, value]) => [key, String(value)] as const),
-    }));
+    for (const spec of specs) checkKeys('topic field', spec, specKeys);
     const created: CreatedTopic[] = [];
     const errors: unknown[] = [];
-    for (const chunk of chunksOf(topics)) {
-      const request = { topics: chunk, timeoutMs: this.#cluster.requestTimeoutMs };
-      const { response, repeated } = await this.#change(createTopicsApi, request, signal);
-      for (const { errorCode, errorMessage, name: topic, topicId, partitions } of response.topics) {
-        const action = `create topic "${topic}"`;
+    for (const chunk of chunksOf(specs)) {
+      const request = { topics: chunk.map(toRow), timeoutMs: this.#cluster.requestTimeoutMs };
+      const { response, repeated, broker } = await this.#change(createTopicsApi, request, signal);
+      for (const [index, row] of response.topics.entries()) {
+        const { errorCode, errorMessage, name: topic, topicId, partitions } = row;
         const error = ProtocolError.fromCode(errorCode, errorMessage);
-        this.#cluster.forget(topic);
-        if (errorCode === 0) created.push({ name: topic, topicId, partitions });
-        else if (repeated && error.errorName === 'TOPIC_ALREADY_EXISTS') {
-          // The answer to the first try was lost, and that try had created it.
+        const existed = chunk[index]?.ifNotExists === true;
+        this.#cluster.created(topic);
+        if (errorCode === 0) created.push({ name: topic, topicId, partitions, existed: false });
+        else if ((repeated || existed) && error.errorName === 'TOPIC_ALREADY_EXISTS') {
+          // Without ifNotExists, the answer to a first try was lost, and that try created it.
           const route = await this.#cluster.topicWithRetry(topic, { signal });
+          const partitionCount = route.partitions.length;
           created.push({
             name: topic,
             topicId: route.topicId,
-            partitions: route.partitions.length,
+            partitions: partitionCount,
+            existed,
           });
-        } else errors.push(new BrokerError(error, { topic, action }));
+        } else {
+          errors.push(refusal('create', topic, error, broker));
+        }
       }
     }
     throwAll(errors, 'Some topics were not created');
@@ -96,15 +104,15 @@ export class Admin {
    */
   async deleteTopic(name: string, { signal }: SignalOption = {}): Promise<void> {
     const request = { names: [name], timeoutMs: this.#cluster.requestTimeoutMs };
-    const { response, repeated } = await this.#change(deleteTopicsApi, request, signal);
+    const { response, repeated, broker } = await this.#change(deleteTopicsApi, request, signal);
     this.#cluster.forget(name);
     const [row] = response.topics;
     if (row === undefined || row.errorCode === 0) return;
     const error = ProtocolError.fromCode(row.errorCode, row.errorMessage);
     if (error.errorName !== 'UNKNOWN_TOPIC_OR_PARTITION') {
-      throw new BrokerError(error, { topic: name, action: `delete topic "${name}"` });
+      throw refusal('delete', name, error, broker);
     }
-    if (!repeated) throw noSuchTopic(name);
+    if (!repeated) throw noSuchTopic(name, broker);
   }
 
   /** A request that changes something, and whether an earlier try may have done it already. */
@@ -112,13 +120,13 @@ export class Admin {
     api: Api<Request, Response>,
     request: Request,
     signal: AbortSignal | undefined,
-  ): Promise<{ readonly response: Response; readonly repeated: boolean }> {
+  ): Promise<Answer<Response> & { readonly repeated: boolean }> {
     let attempts = 0;
-    const response = await this.#cluster.retry(api.name, { signal }, () => {
+    const answer = await this.#cluster.retry(api.name, { signal }, () => {
       attempts += 1;
       return this.#cluster.askOnce(api, request);
     });
-    return { response, repeated: attempts > 1 };
+    return { ...answer, repeated: attempts > 1 };
   }
 
   /** All topics, ordered by name. */
@@ -147,7 +155,8 @@ export class Admin {
   ): Promise<TopicDescription[]> {
     const descriptions: TopicDescription[] = [];
     for (const chunk of chunksOf(names)) {
-      const response = await this.#cluster.ask(describeTopicsApi, { names: chunk }, { signal });
+      const request = { names: chunk };
+      const { response, broker } = await this.#cluster.ask(describeTopicsApi, request, { signal });
       for (const {
         errorCode,
         errorMessage,
@@ -157,9 +166,9 @@ export class Admin {
         partitions,
       } of response.topics) {
         const error = ProtocolError.fromCode(errorCode, errorMessage);
-        if (error.errorName === 'UNKNOWN_TOPIC_OR_PARTITION') throw noSuchTopic(name);
+        if (error.errorName === 'UNKNOWN_TOPIC_OR_PARTITION') throw noSuchTopic(name, broker);
         if (errorCode !== 0) {
-          throw new BrokerError(error, { topic: name, action: `describe topic "${name}"` });
+          throw refusal('describe', name, error, broker);
         }
         descriptions.push({
           name,
@@ -208,6 +217,34 @@ export class Admin {
   }
 }
 
+const specKeys: KeysOf<TopicSpec> = {
+  name: true,
+  partitions: true,
+  config: true,
+  ifNotExists: true,
+};
+
+function toRow({ name, partitions = 1, config = {} }: TopicSpec): CreateTopicsRequest['topics'][0] {
+  const entries = Object.entries(config).map(([key, value]) => [key, String(value)] as const);
+  return { name, partitions, config: entries };
+}
+
+/** Says what was wanted of which topic, unless the broker's own words name the topic already. */
+function refusal(verb: string, topic: string, error: ProtocolError, broker: string): BrokerError {
+  const { message, errorName } = error;
+  const named = message.includes(`"${topic}"`) || message.startsWith(`topic ${topic} `);
+  if (topic.length > MAX_TOPIC_NAME_LENGTH) {
+    // The broker repeats the name, and its words are cut on the way: little else would be left.
+    const action = `${verb} topic ${quoted(topic)}`;
+    return new BrokerError(new ProtocolError(errorName), { broker, topic, action });
+  }
+  if (named) {
+    const words = message.replace(topic, () => shortened(topic));
+    return new BrokerError(new ProtocolError(errorName, words), { broker, topic });
+  }
+  return new BrokerError(error, { broker, topic, action: `${verb} topic ${quoted(topic)}` });
+}
+
 function timestampOf(at: OffsetAt): number {
   if (at === 'beginning') return BEGINNING_TIMESTAMP;
   if (at === 'end') return END_TIMESTAMP;
@@ -225,8 +262,4 @@ function* chunksOf<T>(items: readonly T[]): Generator<readonly T[]> {
 function throwAll(errors: readonly unknown[], message: string): void {
   if (errors.length === 1) throw toMillraceError(errors[0]);
   if (errors.length > 1) throw new AggregateError(errors, message);
-}
-
-function noSuchTopic(topic: string): UnknownTopicError {
-  return new UnknownTopicError(`There is no topic "${topic}"`, { topic });
 }

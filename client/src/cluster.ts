@@ -1,6 +1,7 @@
 import { metadataApi, type Api, type MetadataResponse } from '@millrace/protocol';
-import { ConnectionError, MillraceError, toMillraceError, UnknownTopicError } from './errors.js';
+import { ConnectionError, MillraceError, toMillraceError } from './errors.js';
 import type { EventListener } from './events.js';
+import { noTopicToUse } from './missing.js';
 import { formatAddress, type Address } from './net/address.js';
 import type { Connection } from './net/connection.js';
 import type { Reply } from './net/connection-types.js';
@@ -8,6 +9,7 @@ import type { ConnectionPool, Purpose } from './net/connection-pool.js';
 import { Deferred } from './util/async.js';
 import { retry } from './util/retry.js';
 import type { BackoffOptions } from './util/backoff.js';
+import { shortened } from './util/text.js';
 
 /** A partition as metadata shows it. */
 export interface PartitionRoute {
@@ -31,6 +33,15 @@ export interface ClusterOptions {
   readonly onEvent: EventListener;
 }
 
+/** `host:port` of a broker. */
+type BrokerName = string;
+
+/** A response and who gave it. */
+export interface Answer<Response> {
+  readonly response: Response;
+  readonly broker: BrokerName;
+}
+
 /** Limits of one call. */
 export interface CallLimits {
   readonly signal?: AbortSignal | undefined;
@@ -48,7 +59,8 @@ export class Cluster {
   readonly #topics = new Map<string, TopicRoute>();
   readonly #nodes = new Map<number, Address>();
   #lastGood: Address | undefined;
-  #wanted = new Map<string, Deferred<TopicRoute | undefined>>();
+  #createdTopics = 0;
+  #wanted = new Map<string, Deferred<TopicRoute | BrokerName>>();
   #looking = false;
 
   constructor(pool: ConnectionPool, options: ClusterOptions) {
@@ -78,6 +90,17 @@ export class Cluster {
     this.#topics.delete(topic);
   }
 
+  /** A topic was created by this client. */
+  created(topic: string): void {
+    this.#createdTopics += 1;
+    this.forget(topic);
+  }
+
+  /** How many topics this client has created: what was missing may be one of them. */
+  get createdTopics(): number {
+    return this.#createdTopics;
+  }
+
   /** Where a node listens; undefined for one that metadata has not shown. */
   addressOf(node: number): Address | undefined {
     return this.#nodes.get(node);
@@ -91,16 +114,13 @@ export class Cluster {
    */
   async topic(name: string): Promise<TopicRoute> {
     const route = this.#topics.get(name) ?? (await this.#lookUp(name));
-    if (route !== undefined) return route;
-    throw new UnknownTopicError(
-      `There is no topic "${name}"; create it with admin.createTopic or \`millrace topic create\``,
-      { topic: name },
-    );
+    if (typeof route === 'object') return route;
+    throw noTopicToUse(name, route);
   }
 
   /** As {@link topic}, with retriable failures retried. */
   topicWithRetry(name: string, limits: CallLimits = {}): Promise<TopicRoute> {
-    return this.#retry(`metadata of ${name}`, limits, () => this.topic(name));
+    return this.#retry(`metadata of ${shortened(name)}`, limits, () => this.topic(name));
   }
 
   /** Metadata of all topics, with retriable failures retried; refreshes the cache. */
@@ -120,7 +140,7 @@ export class Cluster {
     api: Api<Request, Response>,
     request: Request,
     limits: CallLimits = {},
-  ): Promise<Response> {
+  ): Promise<Answer<Response>> {
     return this.#retry(api.name, limits, () => this.askOnce(api, request));
   }
 
@@ -128,10 +148,10 @@ export class Cluster {
   async askOnce<Request, Response>(
     api: Api<Request, Response>,
     request: Request,
-  ): Promise<Response> {
+  ): Promise<Answer<Response>> {
     const connection = await this.anyConnection();
     const { response } = await this.#request(connection, api, request);
-    return response;
+    return { response, broker: connection.broker };
   }
 
   /** Asks the node that leads a partition; one attempt. */
@@ -140,12 +160,12 @@ export class Cluster {
     purpose: Purpose,
     api: Api<Request, Response>,
     request: Request,
-  ): Promise<Response> {
+  ): Promise<Answer<Response>> {
     const address = this.addressOf(node);
     if (address === undefined) throw new ConnectionError(`No address is known of node ${node}`, {});
     const connection = await this.pool.get(purpose, address);
     const { response } = await this.#request(connection, api, request);
-    return response;
+    return { response, broker: connection.broker };
   }
 
   /** Retries a step of somebody else with this cluster's backoff. */
@@ -203,8 +223,11 @@ export class Cluster {
     return [...byName.values()];
   }
 
-  /** Joins the request that will be sent next; none overtakes one that is under way. */
-  #lookUp(name: string): Promise<TopicRoute | undefined> {
+  /**
+   * Joins the request that will be sent next; none overtakes one that is under way. Gives the
+   * broker's name where that knows no such topic.
+   */
+  #lookUp(name: string): Promise<TopicRoute | BrokerName> {
     let waiting = this.#wanted.get(name);
     if (waiting === undefined) {
       waiting = new Deferred();
@@ -222,8 +245,10 @@ export class Cluster {
       const batch = this.#wanted;
       this.#wanted = new Map();
       try {
-        this.#learn(await this.#fetchMetadata([...batch.keys()]));
-        for (const [name, waiting] of batch) waiting.resolve(this.#topics.get(name));
+        const answer = await this.#fetchMetadata([...batch.keys()]);
+        this.#learn(answer);
+        const broker = formatAddress(answer.dialled);
+        for (const [name, waiting] of batch) waiting.resolve(this.#topics.get(name) ?? broker);
       } catch (error) {
         for (const waiting of batch.values()) waiting.reject(error);
       }

@@ -1,4 +1,5 @@
 import { ProtocolError, type ErrorName } from '@millrace/protocol';
+import { saidBy } from './util/text.js';
 
 /** Codes of errors that arise in the client itself; the others are names of the broker's table. */
 export type ClientErrorCode =
@@ -31,9 +32,10 @@ export class MillraceError extends Error {
   readonly code: ClientErrorCode | ErrorName;
   /** Whether the same call may succeed later without a change. */
   readonly retriable: boolean;
-  readonly broker: string | undefined;
-  readonly topic: string | undefined;
-  readonly partition: number | undefined;
+  // Declared only: what is not known is no property, so that printing an error stays readable.
+  declare readonly broker: string | undefined;
+  declare readonly topic: string | undefined;
+  declare readonly partition: number | undefined;
 
   constructor(
     code: ClientErrorCode | ErrorName,
@@ -44,9 +46,10 @@ export class MillraceError extends Error {
     super(message, context.cause === undefined ? undefined : { cause: context.cause });
     this.code = code;
     this.retriable = retriable;
-    this.broker = context.broker;
-    this.topic = context.topic;
-    this.partition = context.partition;
+    const { broker, topic, partition } = context;
+    if (broker !== undefined) this.broker = broker;
+    if (topic !== undefined) this.topic = topic;
+    if (partition !== undefined) this.partition = partition;
   }
 }
 
@@ -87,13 +90,12 @@ export class BrokerError extends MillraceError {
   override readonly name = 'BrokerError';
   constructor(error: ProtocolError, context: ErrorContext & { readonly action?: string } = {}) {
     const action = context.action === undefined ? '' : `${context.action}: `;
-    const where = context.broker === undefined ? '' : ` (broker ${context.broker})`;
-    const code = error.errorName;
-    super(code, `${action}${error.message}${where}`, error.retriable, { cause: error, ...context });
+    const message = saidBy(`${action}${error.message}`, context.broker);
+    super(error.errorName, message, error.retriable, { cause: error, ...context });
   }
 }
 
-/** The topic, or that partition of it, does not exist. */
+/** The topic, or (with `partition`) that partition of it, does not exist. */
 export class UnknownTopicError extends MillraceError {
   override readonly name = 'UnknownTopicError';
   constructor(message: string, context: ErrorContext) {

@@ -12,12 +12,18 @@ export {
   type DeliveryFailure,
   type ProducerOptions,
 } from './producer/options.js';
-export type { MessageHeaders, ProducerMessage, RecordMetadata } from './producer/message.js';
+export type {
+  MessageHeader,
+  MessageHeaders,
+  ProducerMessage,
+  RecordMetadata,
+} from './producer/message.js';
 export { partitionOfKey } from './producer/murmur2.js';
 export type { Partitioner, PartitionerInput } from './producer/partitioner.js';
 export { Consumer } from './consumer/consumer.js';
 export { consumerDefaults, type ConsumerOptions, type StartPosition } from './consumer/options.js';
-export { FetchedBatch } from './consumer/fetched-batch.js';
-export { Message, type ReceivedHeaders } from './consumer/message.js';
+export { FetchedBatch, type FetchedBatchJson } from './consumer/fetched-batch.js';
+export { Message, type MessageJson, type ReceivedHeaders } from './consumer/message.js';
+export type { Readable, ReadableHeaders } from './util/readable.js';
 export { DEFAULT_PORT } from './net/address.js';
 export { CLIENT_VERSION } from './version.js';

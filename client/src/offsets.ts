@@ -1,6 +1,8 @@
 import { listOffsetsApi, ProtocolError } from '@millrace/protocol';
 import { doubtsMetadata, type CallLimits, type Cluster, type TopicRoute } from './cluster.js';
-import { BrokerError, ConnectionError, UnknownTopicError } from './errors.js';
+import { BrokerError, ConnectionError } from './errors.js';
+import { noSuchPartition } from './missing.js';
+import { partitionName } from './util/text.js';
 
 /** Which offset of a partition is wanted. */
 export interface OffsetQuery {
@@ -63,7 +65,9 @@ async function groupByLeader(
   for (const [index, query] of queries.entries()) {
     const route = routes.get(query.topic);
     const leader = route?.partitions[query.partition]?.leader;
-    if (route === undefined || leader === undefined) throw noSuchPartition(query, route);
+    if (route === undefined || leader === undefined) {
+      throw noSuchPartition(query.topic, query.partition, route?.partitions.length ?? 0);
+    }
     const rows = byNode.get(leader) ?? [];
     rows.push({ index, query, topicId: route.topicId });
     byNode.set(leader, rows);
@@ -83,29 +87,19 @@ async function askLeader(
     partition: query.partition,
     timestampMs: query.timestampMs,
   }));
-  const response = await cluster.askNode(node, 'admin', listOffsetsApi, { entries });
+  const { response, broker } = await cluster.askNode(node, 'admin', listOffsetsApi, { entries });
   for (const [position, { index, query }] of rows.entries()) {
     const row = response.entries[position];
     const { topic, partition } = query;
     if (row?.partition !== partition) {
-      throw new ConnectionError('A listOffsets response does not fit its request', { topic });
+      const message = `A listOffsets response of ${broker} does not fit its request`;
+      throw new ConnectionError(message, { broker, topic });
     }
     if (row.errorCode !== 0) {
       const error = ProtocolError.fromCode(row.errorCode, row.errorMessage);
-      const action = `list offsets of ${topic}-${partition}`;
-      throw new BrokerError(error, { topic, partition, action });
+      const action = `list offsets of ${partitionName(topic, partition)}`;
+      throw new BrokerError(error, { broker, topic, partition, action });
     }
     answers[index] = { topic, partition, offset: row.offset, timestampMs: row.timestampMs };
   }
-}
-
-function noSuchPartition(
-  { topic, partition }: OffsetQuery,
-  route: TopicRoute | undefined,
-): UnknownTopicError {
-  const count = route?.partitions.length ?? 0;
-  return new UnknownTopicError(
-    `"${topic}" has no partition ${partition}: they are 0 to ${count - 1}`,
-    { topic, partition },
-  );
 }

@@ -2,6 +2,7 @@ import { InvalidArgumentError } from './errors.js';
 import type { EventListener } from './events.js';
 import { parseAddress, type Address } from './net/address.js';
 import { integerOption } from './util/check.js';
+import { checkKeys, type KeysOf } from './util/known-keys.js';
 import type { BackoffOptions } from './util/backoff.js';
 
 /** Defaults of a client, in milliseconds. */
@@ -53,8 +54,20 @@ export interface ResolvedClientOptions {
   readonly onEvent: EventListener | undefined;
 }
 
+const optionKeys: KeysOf<ClientOptions> = {
+  brokers: true,
+  clientId: true,
+  connectTimeoutMs: true,
+  requestTimeoutMs: true,
+  closeTimeoutMs: true,
+  reconnectBackoffMs: true,
+  reconnectBackoffMaxMs: true,
+  onEvent: true,
+};
+
 /** @throws InvalidArgumentError that names the option and what it takes. */
 export function resolveClientOptions(options: ClientOptions): ResolvedClientOptions {
+  checkKeys('client option', options, optionKeys);
   const d = clientDefaults;
   const { brokers, clientId = 'millrace' } = options;
   if (!Array.isArray(brokers) || brokers.length === 0) {

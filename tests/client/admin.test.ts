@@ -49,6 +49,17 @@ test('a creation or deletion whose answer was lost succeeds when repeated', asyn
   expect(broker.topics.size).toBe(0);
 });
 
+test('a topic that may exist already is created once, and found after that', async () => {
+  const { client } = harness();
+  const spec = { name: 't', partitions: 3, ifNotExists: true };
+  const created = await client.admin.createTopic(spec);
+  expect(created).toMatchObject({ partitions: 3, existed: false });
+  const again = await client.admin.createTopic({ ...spec, partitions: 7 });
+  expect(again).toEqual({ ...created, existed: true });
+  const refused = client.admin.createTopic({ ...spec, ifNotExists: false });
+  await expect(refused).rejects.toMatchObject({ code: 'TOPIC_ALREADY_EXISTS' });
+});
+
 test('offsets by time, and undefined where there is no such message', async () => {
   const { broker, client } = harness();
   broker.createTopic('t', 2);

@@ -129,6 +129,20 @@ test('a batch larger than the topic accepts is halved; one such message is refus
   });
 });
 
+test('a refusal names the topic once, and not more of it than can be read', async () => {
+  await client.admin.createTopic({ name: 'orders' });
+  for (const name of ['orders', '..', 'x'.repeat(5_000)]) {
+    const error = (await rejectionOf(client.admin.createTopic({ name }))) as Error;
+    expect(error.message.length).toBeLessThan(300);
+    expect(error.message.match(/topic "?(orders|xxx)/g) ?? []).toHaveLength(name === '..' ? 0 : 1);
+    expect(error.message).toMatch(/exists already|1 to 249/);
+    expect(error).toMatchObject({ topic: name, broker: broker.address });
+  }
+  const config = { 'no.such.key': 1 };
+  const other = (await rejectionOf(client.admin.createTopic({ name: 't', config }))) as Error;
+  expect(other.message).toMatch(/^create topic "t": .*no\.such\.key/);
+});
+
 test('the command talks to it', async () => {
   const env = { MILLRACE_BROKER: broker.address };
   const input = numbers(1_000).join('\n');

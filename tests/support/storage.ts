@@ -48,6 +48,10 @@ export interface TestStorageOptions {
   readonly wrap?: (inner: Persistence) => Persistence;
   readonly config?: Partial<StorageConfig>;
   readonly clock?: TestClock;
+  /** Default: every id. */
+  readonly isIssuedProducerId?: (producerId: number) => boolean;
+  /** Default: says nothing. */
+  readonly logger?: Logger;
 }
 
 export interface TestStorage {
@@ -66,7 +70,7 @@ export async function openTestStorage(
   path: string,
   options: TestStorageOptions = {},
 ): Promise<TestStorage> {
-  const { kind = 'mmap', wrap, clock = new TestClock() } = options;
+  const { kind = 'mmap', wrap, clock = new TestClock(), logger = silentLogger } = options;
   const config: StorageConfig = {
     ...defaultStorageConfig,
     segmentBytes: 1 << 20,
@@ -82,7 +86,8 @@ export async function openTestStorage(
     indexes: new IndexCache(config.indexCacheBytes),
     flushes: new FlushScheduler(clock.now),
     config,
-    logger: silentLogger,
+    logger,
+    isIssuedProducerId: options.isIssuedProducerId ?? (() => true),
     now: clock.now,
   };
   const letGo = async (): Promise<void> => {

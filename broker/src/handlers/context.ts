@@ -26,4 +26,6 @@ export interface RequestContext {
    * move it.
    */
   deadlineMs: number;
+  /** False for a request that has no answer, not even an error (`acks=0`); a handler sets it. */
+  wantsAnswer: boolean;
 }

@@ -1,10 +1,11 @@
-import { createTopicsApi, NO_TOPIC_ID } from '@millrace/protocol';
+import { createTopicsApi, NO_TOPIC_ID, ProtocolError } from '@millrace/protocol';
 import type {
   CreateTopicsEntry,
   CreateTopicsRequest,
   CreateTopicsResponse,
   CreateTopicsResult,
 } from '@millrace/protocol';
+import { largestBatchBytes } from '../config.js';
 import { reply } from './handler.js';
 import type { Handler, Reply } from './handler.js';
 import { rowFailure } from './row-error.js';
@@ -23,8 +24,9 @@ export class CreateTopicsHandler implements Handler<CreateTopicsRequest, CreateT
   }
 
   async #create({ name, partitions, config }: CreateTopicsEntry): Promise<CreateTopicsResult> {
-    const { logger, storage } = this.services;
+    const { config: limits, logger, storage } = this.services;
     try {
+      refuseUnsendable(config, largestBatchBytes(limits));
       const spec = { name, partitions, config: Object.fromEntries(config) };
       const topic = await storage.topics.create(spec);
       logger.info({ topic: name, id: topic.id, partitions }, 'topic created');
@@ -33,5 +35,17 @@ export class CreateTopicsHandler implements Handler<CreateTopicsRequest, CreateT
       const failure = rowFailure(error, `creating topic ${name}`, logger);
       return { name, ...failure, topicId: NO_TOPIC_ID, partitions: 0 };
     }
+  }
+}
+
+/** A batch that no request can carry must not be promised; other values are checked by the topics. */
+function refuseUnsendable(config: CreateTopicsEntry['config'], largestBytes: number): void {
+  for (const [key, value] of config) {
+    if (key !== 'max.message.bytes' || !(Number(value) > largestBytes)) continue;
+    throw new ProtocolError(
+      'INVALID_CONFIG',
+      `max.message.bytes of ${value} is more than a request to this broker can carry ` +
+        `(${largestBytes} bytes: its maxFrameBytes less maxHeaderBytes and the lengths)`,
+    );
   }
 }

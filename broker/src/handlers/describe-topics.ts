@@ -7,9 +7,14 @@ import type {
   DescribeTopicsResponse,
 } from '@millrace/protocol';
 import type { Partition } from '../topics/partition.js';
+import { describeTopicConfigKeys } from '../topics/topic-config.js';
 import { reply } from './handler.js';
 import type { Handler, Reply } from './handler.js';
+import { refuseRepeated, refuseTooLarge } from './response-bounds.js';
 import type { HandlerServices } from './services.js';
+
+/** Values in a response: of a topic with its configuration, and of a partition. */
+const VALUES = { perTopic: 6 + 4 * describeTopicConfigKeys().length, perPartition: 8 } as const;
 
 /** Tells everything about topics: configuration, offsets, sizes, state. */
 export class DescribeTopicsHandler implements Handler<
@@ -21,6 +26,10 @@ export class DescribeTopicsHandler implements Handler<
   constructor(private readonly services: HandlerServices) {}
 
   handle({ names }: DescribeTopicsRequest): Reply<DescribeTopicsResponse> {
+    const { topics } = this.services.storage;
+    refuseRepeated(this.api.name, names);
+    const wanted = names.map((name) => topics.byName(name));
+    refuseTooLarge(this.api.name, wanted, VALUES);
     return reply({ topics: names.map((name) => this.#describe(name)) });
   }
 

@@ -1,3 +1,4 @@
+import type { Visibility } from '../storage/storage-config.js';
 import type { Partition } from '../topics/partition.js';
 import type { ConnectionContext, Wait } from './context.js';
 
@@ -23,23 +24,26 @@ export class FetchWait implements Wait {
    * Begins to wait, unless there is nothing to wait for.
    *
    * @param missingBytes how much must become visible before it is worth to look again.
+   * @param visibility `durable`: bytes count once they are synced, so their appends tell nothing.
    * @param untilMs when to give up, in milliseconds of `performance.now()`.
    */
   static begin(
     connection: ConnectionContext,
     watched: readonly Watched[],
     missingBytes: number,
+    visibility: Visibility,
     untilMs: number,
   ): FetchWait | undefined {
     const leftMs = untilMs - performance.now();
     if (leftMs <= 0 || connection.closing) return undefined;
-    return new FetchWait(connection, watched, missingBytes, leftMs);
+    return new FetchWait(connection, watched, missingBytes, visibility, leftMs);
   }
 
   private constructor(
     private readonly connection: ConnectionContext,
     private readonly watched: readonly Watched[],
     private readonly missingBytes: number,
+    private readonly visibility: Visibility,
     waitMs: number,
   ) {
     this.outcome = new Promise((resolve) => {
@@ -65,15 +69,25 @@ export class FetchWait implements Wait {
   }
 
   readonly #onVisible = (): void => {
-    if (this.missingBytes <= 1 || this.#hasEnough()) this.#end('again');
+    if (this.#hasEnough()) this.#end('again');
   };
 
   /**
    * Whether as much as is missing has come since. Sizes are an estimate (retention takes bytes away
    * meanwhile); when it is too low the timer ends the wait. A call although nothing moved says that
    * a partition went away.
+   *
+   * With `visibility: durable` there is no such estimate: what was appended before this wait and is
+   * synced during it adds nothing to the size. So each move is worth a look, and each append is not.
    */
   #hasEnough(): boolean {
+    if (this.visibility === 'durable') {
+      return this.watched.some(
+        ({ partition, highWatermark }) =>
+          partition.highWatermark !== highWatermark || partition.state === 'offline',
+      );
+    }
+    if (this.missingBytes <= 1) return true;
     let gainedBytes = 0;
     let moved = false;
     for (const [index, { partition, highWatermark }] of this.watched.entries()) {

@@ -53,7 +53,13 @@ export class FetchHandler implements Handler<FetchRequest, FetchResponse> {
     if (attempt.totalBytes < minBytes && !attempt.failed) counters.fetchesWaited += 1;
     while (attempt.totalBytes < minBytes && !attempt.failed) {
       const missingBytes = minBytes - attempt.totalBytes;
-      const wait = FetchWait.begin(context.connection, attempt.watched, missingBytes, waitUntilMs);
+      const wait = FetchWait.begin(
+        context.connection,
+        attempt.watched,
+        missingBytes,
+        config.visibility,
+        waitUntilMs,
+      );
       if (wait === undefined) break;
       releaseAll(attempt.regions);
       const outcome = await wait.outcome;
@@ -73,25 +79,22 @@ export class FetchHandler implements Handler<FetchRequest, FetchResponse> {
       failed: false,
       watched: [],
     };
-    let rowsLeft = entries.length === 1 ? 1 : this.#countReadable(entries);
-    for (const entry of entries) {
-      const before = attempt.regions.length;
-      const result = await this.#read(entry, attempt, maxBytes - attempt.totalBytes, rowsLeft);
+    // Rows without anything to read take no share.
+    const readable = entries.map((entry) => this.#isReadable(entry));
+    let readableLeft = readable.filter(Boolean).length;
+    for (const [index, entry] of entries.entries()) {
+      const bytesLeft = maxBytes - attempt.totalBytes;
+      const result = await this.#read(entry, attempt, bytesLeft, Math.max(readableLeft, 1));
       attempt.results.push(result);
-      if (attempt.regions.length > before && rowsLeft > 1) rowsLeft -= 1;
+      // Also when there was nothing after all: then its share goes to the next ones.
+      if (readable[index] === true) readableLeft -= 1;
     }
     return attempt;
   }
 
-  /** How many rows have something to read, so that those at the end take no share; at least 1. */
-  #countReadable(entries: readonly FetchEntry[]): number {
+  #isReadable({ topicId, partition, offset }: FetchEntry): boolean {
     const { topics } = this.services.storage;
-    let readable = 0;
-    for (const { topicId, partition, offset } of entries) {
-      const highWatermark = topics.byId(topicId)?.partitions[partition]?.highWatermark ?? 0;
-      if (offset < highWatermark) readable += 1;
-    }
-    return Math.max(readable, 1);
+    return offset < (topics.byId(topicId)?.partitions[partition]?.highWatermark ?? 0);
   }
 
   /** Reads one row into `attempt`; never rejects. */

@@ -18,6 +18,8 @@ export interface Reply<Response> {
  */
 export interface Handler<Request, Response> {
   readonly api: Api<Request, Response>;
+  /** Whether requests have a payload; others that come with one are refused. */
+  readonly takesPayload?: boolean;
   handle(
     request: Request,
     payload: ByteChunks,

@@ -4,7 +4,11 @@ import { parseAddress } from '../config-option.js';
 import type { Topic } from '../topics/topic-registry.js';
 import { reply } from './handler.js';
 import type { Handler, Reply } from './handler.js';
+import { refuseRepeated, refuseTooLarge } from './response-bounds.js';
 import type { HandlerServices } from './services.js';
+
+/** Values in a response: of a topic, and of a partition. */
+const VALUES = { perTopic: 5, perPartition: 3 } as const;
 
 /** Tells which topics there are and who leads their partitions: this node, all of them. */
 export class MetadataHandler implements Handler<MetadataRequest, MetadataResponse> {
@@ -17,10 +21,10 @@ export class MetadataHandler implements Handler<MetadataRequest, MetadataRespons
     const { clusterId, nodeId, topics } = storage;
     // Without an advertised address the client goes on with the one that it dialled.
     const { host, port } = parseAddress(config.advertisedListen) ?? { host: '', port: 0 };
-    const rows =
-      names === null
-        ? topics.list().map((topic) => describe(topic, nodeId))
-        : names.map((name) => describe(topics.byName(name), nodeId, name));
+    if (names !== null) refuseRepeated(this.api.name, names);
+    const wanted = names?.map((name) => topics.byName(name)) ?? topics.list();
+    refuseTooLarge(this.api.name, wanted, VALUES);
+    const rows = wanted.map((topic, index) => describe(topic, nodeId, names?.[index]));
     return reply({ clusterId, nodes: [{ nodeId, host, port }], topics: rows });
   }
 }

@@ -19,6 +19,7 @@ import type { HandlerServices } from './services.js';
  */
 export class ProduceHandler implements Handler<ProduceRequest, ProduceResponse> {
   readonly api = produceApi;
+  readonly takesPayload = true;
 
   constructor(private readonly services: HandlerServices) {}
 
@@ -31,6 +32,7 @@ export class ProduceHandler implements Handler<ProduceRequest, ProduceResponse> 
     const { counters } = this.services;
     const given = context.receivedAtMs + timeoutMs;
     if (given < context.deadlineMs) context.deadlineMs = given;
+    context.wantsAnswer = acks !== 0;
     const problem = lengthProblem(entries, payload);
     if (problem !== undefined) {
       if (acks === 0) throw new ConnectionFatalError(`produce with acks=0: ${problem.message}`);

@@ -6,7 +6,15 @@ import type { Storage } from '../storage/open.js';
 /** What handlers work with. */
 export interface HandlerServices {
   readonly storage: Pick<Storage, 'clusterId' | 'nodeId' | 'topics' | 'nextProducerId'>;
-  readonly config: Pick<BrokerConfig, 'advertisedListen' | 'maxFetchBytes' | 'maxFetchWaitMs'>;
+  readonly config: Pick<
+    BrokerConfig,
+    | 'advertisedListen'
+    | 'maxFetchBytes'
+    | 'maxFetchWaitMs'
+    | 'maxFrameBytes'
+    | 'maxHeaderBytes'
+    | 'visibility'
+  >;
   readonly counters: BrokerCounters;
   readonly logger: Logger;
 }

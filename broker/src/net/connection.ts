@@ -1,54 +1,43 @@
 import type { Socket } from 'node:net';
 import { ProtocolError } from '@millrace/protocol';
-import type { ConnectionContext, RequestContext, Wait } from '../handlers/context.js';
+import type { ConnectionContext, Wait } from '../handlers/context.js';
 import { ConnectionFatalError } from '../handlers/handler.js';
-import { errnoOf } from '../storage/errors.js';
 import type { WireDecoder, WireProtocol } from '../wire/wire-protocol.js';
+import { logFailure, logFatal } from './connection-log.js';
 import type { ConnectionOptions } from './connection-options.js';
+import type { Exchange, Waiting } from './exchange.js';
+import { endInOrder } from './orderly-end.js';
 import { OutboundQueue, releaseParts } from './outbound-queue.js';
+import type { MemoryUser } from './request-memory.js';
+import { SendStall } from './send-stall.js';
 import { release } from './socket-reader.js';
 import type { Lease } from './socket-reader.js';
-
-/** A request that has come, and the memory that it lies in. */
-interface Received<Frame> {
-  readonly frame: Frame;
-  readonly lease: Lease;
-}
-
-/** A request under way. */
-interface Exchange<Frame> extends RequestContext {
-  readonly frame: Frame;
-  /** Answered, also by a timeout: what comes later is dropped. */
-  answered: boolean;
-}
-
-/**
- * How long the end of an orderly close waits for the client to close its side. Closing with bytes
- * unread would reset the connection, and the client could lose the last answers.
- */
-export const CLOSE_LINGER_MS = 1_000;
 
 /**
  * One client. Requests are served as they come, many at a time, and answered in the order in which
  * they are done. Reading stops while too much is in flight or waits to be sent, so that a client
  * which does not read costs nothing but its own connection.
  */
-export class Connection<Frame> implements ConnectionContext {
+export class Connection<Frame> implements ConnectionContext, MemoryUser {
   readonly remoteAddress: string;
   readonly waits = new Set<Wait>();
+  /** Memory of requests that came and are not yet served. */
+  heldBytes = 0;
   readonly #socket: Socket;
   readonly #protocol: WireProtocol<Frame>;
-  readonly #decoder: WireDecoder<Frame>;
+  #decoder: WireDecoder<Frame>;
   readonly #queue: OutboundQueue;
   readonly #options: ConnectionOptions<Frame>;
   readonly #exchanges = new Set<Exchange<Frame>>();
   /** Frames that came with the last bytes and are beyond what may be in flight. */
-  #backlog: Received<Frame>[] = [];
+  #backlog: Waiting<Frame>[] = [];
   #paused = false;
+  /** Reading stopped for what this connection has in flight, and not only for want of memory. */
+  #wasFull = false;
   /** Nothing is served any more; what is in flight is answered, then the connection ends. */
   #closing = false;
   #ended = false;
-  #linger: NodeJS.Timeout | undefined;
+  readonly #stall: SendStall;
   /** Since when a frame is incomplete. */
   #frameSinceMs = 0;
 
@@ -64,24 +53,37 @@ export class Connection<Frame> implements ConnectionContext {
       onSent: this.#onSent,
       onFailure: this.#onFailure,
     });
+    this.#stall = new SendStall(this.#queue, options.outlet, options.limits.sendStallTimeoutMs);
     socket.on('end', () => {
       this.close();
     });
     socket.on('error', this.#onFailure);
     socket.on('close', this.#onClose);
-    options.reader.start(this.#onChunk);
+    options.memory.join(this);
+    options.reader.start(this, this.#onChunk);
   }
 
   get closing(): boolean {
     return this.#closing;
   }
 
+  get midFrame(): boolean {
+    return this.#decoder.bufferedBytes > 0;
+  }
+
   /** Answers what is in flight, then ends the connection. Idempotent. */
   close(): void {
     if (this.#closing) return;
-    this.#closing = true;
+    this.#stopReceiving();
     for (const wait of this.waits) wait.hurry();
     this.#endWhenDone();
+  }
+
+  /** Stops or goes on reading, as the memory for requests now is. */
+  review(): void {
+    if (this.#closing) return;
+    if (this.#paused) this.#resumeWhenRoom();
+    else if (!this.#options.memory.mayRead(this)) this.#pause();
   }
 
   /** Ends the connection at once. */
@@ -90,17 +92,21 @@ export class Connection<Frame> implements ConnectionContext {
   }
 
   /**
-   * Answers requests that are past their time and gives up a frame that does not end.
+   * Answers requests that are past their time, gives up a frame that does not end, and cuts a client
+   * that does not take its answers.
    * @param nowMs milliseconds of `performance.now()`.
    */
   expire(nowMs: number): void {
     for (const exchange of this.#exchanges) {
       if (exchange.answered || exchange.deadlineMs > nowMs) continue;
       exchange.answered = true;
-      this.#queue.push(this.#protocol.timeoutReply(exchange.frame), []);
+      if (exchange.wantsAnswer) this.#queue.push(this.#protocol.timeoutReply(exchange.frame), []);
+      else this.#onFatal(new ConnectionFatalError('a request with acks=0 was not done in time'));
     }
-    const { requestTimeoutMs } = this.#options.limits;
-    const unfinished = this.#decoder.bufferedBytes > 0 && !this.#paused && !this.#closing;
+    const { logger, limits } = this.#options;
+    const { requestTimeoutMs, sendStallTimeoutMs } = limits;
+    // Also while it waits for memory: what others have begun and do not end must come to an end.
+    const unfinished = this.midFrame && !this.#wasFull && !this.#closing;
     if (unfinished && nowMs - this.#frameSinceMs > requestTimeoutMs) {
       this.#refuse(
         new ProtocolError(
@@ -109,12 +115,18 @@ export class Connection<Frame> implements ConnectionContext {
         ),
       );
     }
+    if (!this.#stall.isOver(nowMs)) return;
+    logger.warn(
+      { client: this.remoteAddress, queuedBytes: this.#stall.queuedBytes, sendStallTimeoutMs },
+      'connection cut: the client took none of its answers for sendStallTimeoutMs',
+    );
+    this.destroy();
   }
 
   readonly #onChunk = (chunk: Buffer): void => {
     this.#options.counters.bytesReceived += chunk.length;
     if (this.#closing) return;
-    const wasIncomplete = this.#decoder.bufferedBytes > 0;
+    const wasIncomplete = this.midFrame;
     let frames: readonly Frame[];
     let failure: ProtocolError | undefined;
     try {
@@ -134,32 +146,51 @@ export class Connection<Frame> implements ConnectionContext {
   };
 
   #accept(frames: readonly Frame[]): void {
-    const incomplete = this.#decoder.bufferedBytes > 0;
-    const { first, others } = this.#options.reader.takeLeases(frames.length, incomplete);
+    const { memory, reader } = this.#options;
+    const { first, others } = reader.takeLeases(frames.length, this.midFrame);
     let lease = first;
     for (const frame of frames) {
-      const received = this.#receive(frame, lease);
+      const waiting = this.#receive(frame, lease);
       lease = others;
-      if (this.#backlog.length > 0 || this.#isFull()) this.#backlog.push(received);
-      else void this.#serve(received);
+      if (this.#backlog.length > 0 || this.#isBusy()) this.#backlog.push(waiting);
+      else void this.#serve(waiting);
     }
-    if (this.#backlog.length > 0 || this.#isFull()) this.#pause();
+    const full = this.#isFull();
+    if (full || frames.length > 0) memory.frameEnded(this);
+    if (full) {
+      this.#wasFull = true;
+      this.#pause();
+    } else if (!memory.mayRead(this)) this.#pause();
   }
 
   /** A request without a payload was decoded into values of its own: its memory can go. */
-  #receive(frame: Frame, lease: Lease): Received<Frame> {
-    if (this.#protocol.sharesMemory(frame)) return { frame, lease };
+  #receive(frame: Frame, lease: Lease): Waiting<Frame> {
+    const received = this.#protocol.receive(frame);
+    this.#options.memory.take(this, received.decodedBytes);
+    if (received.sharesMemory) return { received, lease };
     release(lease);
-    return { frame, lease: [] };
+    return { received, lease: [] };
   }
 
-  #isFull(): boolean {
-    const { maxInFlightRequestsPerConnection, maxOutboundBytesPerConnection } =
-      this.#options.limits;
+  /** No more requests are served for now. */
+  #isBusy(): boolean {
+    const limits = this.#options.limits;
     return (
-      this.#exchanges.size + this.#queue.depth >= maxInFlightRequestsPerConnection ||
-      this.#queue.bytes >= maxOutboundBytesPerConnection
+      this.#exchanges.size + this.#queue.depth >= limits.maxInFlightRequestsPerConnection ||
+      this.#queue.bytes >= limits.maxOutboundBytesPerConnection
     );
+  }
+
+  /**
+   * No more is read for now. The frame that is being received does not count, nor does anything while
+   * nothing is in flight: so a frame of any size gets in, and a large one does not wait for small ones.
+   * A connection holds at most `maxInFlightBytesPerConnection`, one such frame, and what one read adds.
+   */
+  #isFull(): boolean {
+    if (this.#backlog.length > 0 || this.#isBusy()) return true;
+    if (this.#exchanges.size === 0) return false;
+    const inFlightBytes = this.heldBytes - this.#options.reader.incompleteBytes;
+    return inFlightBytes >= this.#options.limits.maxInFlightBytesPerConnection;
   }
 
   #pause(): void {
@@ -172,28 +203,34 @@ export class Connection<Frame> implements ConnectionContext {
   #resumeWhenRoom(): void {
     if (!this.#paused) return;
     let served = 0;
-    while (served < this.#backlog.length && !this.#isFull()) {
-      const received = this.#backlog[served];
+    while (served < this.#backlog.length && !this.#isBusy()) {
+      const waiting = this.#backlog[served];
       served += 1;
-      if (received !== undefined) void this.#serve(received);
+      if (waiting !== undefined) void this.#serve(waiting);
     }
     if (served > 0) this.#backlog = this.#backlog.slice(served);
-    if (this.#backlog.length > 0 || this.#isFull()) return;
+    if (this.#closing || this.#isFull()) return;
+    if (this.#wasFull) this.#frameSinceMs = performance.now();
+    this.#wasFull = false;
+    if (!this.#options.memory.mayRead(this)) return;
     this.#paused = false;
-    this.#frameSinceMs = performance.now();
     this.#socket.resume();
   }
 
-  async #serve({ frame, lease }: Received<Frame>): Promise<void> {
+  async #serve({ received, lease }: Waiting<Frame>): Promise<void> {
+    const { frame, decodedBytes } = received;
     const receivedAtMs = performance.now();
     const exchange: Exchange<Frame> = {
       frame,
       connection: this,
       receivedAtMs,
       deadlineMs: receivedAtMs + this.#options.limits.requestTimeoutMs,
+      wantsAnswer: true,
       answered: false,
     };
     this.#exchanges.add(exchange);
+    const { memory } = this.#options;
+    if (received.sharesMemory) memory.serving();
     try {
       const reply = await this.#protocol.serve(frame, exchange);
       this.#exchanges.delete(exchange);
@@ -205,19 +242,15 @@ export class Connection<Frame> implements ConnectionContext {
       this.#exchanges.delete(exchange);
       this.#onFatal(error);
     }
+    if (received.sharesMemory) memory.served();
     release(lease);
+    memory.give(this, decodedBytes);
     if (this.#paused) this.#resumeWhenRoom();
     if (this.#closing) this.#endWhenDone();
   }
 
-  /** A request that wants no answer failed, or the protocol has a defect. */
   #onFatal(error: unknown): void {
-    const { logger } = this.#options;
-    if (error instanceof ConnectionFatalError) {
-      logger.warn({ client: this.remoteAddress, reason: error.message }, 'connection closed');
-    } else {
-      logger.error({ err: error, client: this.remoteAddress }, 'serving a request failed');
-    }
+    logFatal(this.#options.logger, this.remoteAddress, error);
     this.destroy();
   }
 
@@ -243,38 +276,30 @@ export class Connection<Frame> implements ConnectionContext {
     if (this.#ended || this.#exchanges.size > 0 || this.#backlog.length > 0) return;
     if (this.#queue.depth > 0) return;
     this.#ended = true;
-    this.#socket.end();
-    // What still comes is read and dropped.
-    this.#socket.resume();
-    this.#linger = setTimeout(() => {
-      this.destroy();
-    }, CLOSE_LINGER_MS);
-    if (this.#socket.readableEnded) this.#destroyWhenFlushed();
-    else this.#socket.once('end', this.#destroyWhenFlushed);
+    endInOrder(this.#socket);
   }
 
-  readonly #destroyWhenFlushed = (): void => {
-    if (this.#socket.writableFinished) this.destroy();
-    else this.#socket.once('finish', () => this.#socket.destroy());
-  };
-
   readonly #onFailure = (error: unknown): void => {
-    const { logger } = this.#options;
-    const code = errnoOf(error);
-    const gone = code === 'EPIPE' || code === 'ECONNRESET' || code === 'ETIMEDOUT';
-    const details = { err: error, client: this.remoteAddress };
-    if (gone) logger.debug(details, 'the client is gone');
-    else logger.error(details, 'connection failed');
+    logFailure(this.#options.logger, this.remoteAddress, error);
     this.destroy();
   };
 
-  readonly #onClose = (): void => {
-    clearTimeout(this.#linger);
+  /** What still comes is dropped: a frame that is incomplete is never finished. */
+  #stopReceiving(): void {
     this.#closing = true;
-    this.#ended = true;
-    for (const { lease } of this.#backlog) release(lease);
-    this.#backlog = [];
     this.#options.reader.close();
+    this.#options.memory.leave(this);
+    this.#decoder = this.#protocol.newDecoder();
+  }
+
+  readonly #onClose = (): void => {
+    this.#stopReceiving();
+    this.#ended = true;
+    for (const { received, lease } of this.#backlog) {
+      release(lease);
+      this.#options.memory.give(this, received.decodedBytes);
+    }
+    this.#backlog = [];
     this.#queue.close();
     for (const wait of this.waits) wait.cancel();
     this.#options.onClosed();

@@ -11,12 +11,15 @@ import { Connection } from './connection.js';
 import type { ConnectionLimits } from './connection-options.js';
 import type { OutletFactory } from './outlet-factory.js';
 import { ReadPool } from './read-pool.js';
+import { RequestMemory } from './request-memory.js';
 import { SocketReader } from './socket-reader.js';
 
 export interface ListenerOptions<Frame> {
   /** `host:port`; port 0 takes any free one. */
   readonly listen: string;
   readonly maxConnections: number;
+  /** Bytes that requests may take, of all connections together. */
+  readonly maxRequestMemoryBytes: number;
   readonly limits: ConnectionLimits;
   readonly protocol: WireProtocol<Frame>;
   readonly outlets: OutletFactory;
@@ -37,12 +40,17 @@ export class Listener<Frame> {
   readonly #options: ListenerOptions<Frame>;
   readonly #connections = new Set<Connection<Frame>>();
   readonly #refusals = new Set<Socket>();
-  readonly #readPool = new ReadPool();
+  readonly #memory: RequestMemory;
+  readonly #readPool: ReadPool;
   #expiry: NodeJS.Timeout | undefined;
   #onEmpty: (() => void) | undefined;
+  /** Connections waited for memory when looked at last. */
+  #scarce = false;
 
   constructor(options: ListenerOptions<Frame>) {
     this.#options = options;
+    this.#memory = new RequestMemory(options.maxRequestMemoryBytes);
+    this.#readPool = new ReadPool(this.#memory);
     // Half-open: a client may finish sending and still read the answers.
     this.#server = createServer({
       allowHalfOpen: true,
@@ -61,6 +69,11 @@ export class Listener<Frame> {
     return this.#connections.size;
   }
 
+  /** Memory that requests take now. */
+  get requestMemoryBytes(): number {
+    return this.#memory.usedBytes;
+  }
+
   /**
    * Begins to accept; resolves to the address, with the port that was taken.
    * @throws StartupError when the address cannot be had.
@@ -72,8 +85,7 @@ export class Listener<Frame> {
       logger.error({ err: error }, 'accepting a connection failed');
     });
     this.#expiry = setInterval(() => {
-      const nowMs = performance.now();
-      for (const connection of this.#connections) connection.expire(nowMs);
+      this.expire(performance.now());
     }, EXPIRE_INTERVAL_MS).unref();
     return address;
   }
@@ -100,6 +112,24 @@ export class Listener<Frame> {
     clearTimeout(cut);
   }
 
+  /**
+   * Looks at the deadlines of all connections, and says so when requests have no memory. Called every
+   * second.
+   * @param nowMs milliseconds of `performance.now()`.
+   */
+  expire(nowMs: number): void {
+    const { logger, maxRequestMemoryBytes } = this.#options;
+    for (const connection of this.#connections) connection.expire(nowMs);
+    const { usedBytes, waiting } = this.#memory;
+    const wasScarce = this.#scarce;
+    this.#scarce = waiting > 0;
+    if (!this.#scarce || wasScarce) return;
+    logger.warn(
+      { usedBytes, maxRequestMemoryBytes, waiting },
+      'requests take all of maxRequestMemoryBytes: some connections are not read for now',
+    );
+  }
+
   #accept(socket: Socket): void {
     const { counters, logger, limits, maxConnections, outlets, protocol } = this.#options;
     if (this.#connections.size >= maxConnections) {
@@ -123,7 +153,7 @@ export class Listener<Frame> {
       if (this.#connections.size === 0) this.#onEmpty?.();
     };
     const connection: Connection<Frame> = new Connection({
-      ...{ reader, outlet, protocol, limits, counters, logger, onClosed },
+      ...{ reader, memory: this.#memory, outlet, protocol, limits, counters, logger, onClosed },
     });
     counters.connectionsAccepted += 1;
     counters.connectionsOpen += 1;

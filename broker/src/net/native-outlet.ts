@@ -10,6 +10,9 @@ import type { Outlet } from './outlet.js';
  * and closes it; nothing may be written through Node as well, or bytes would get out of order.
  */
 export class NativeOutlet implements Outlet {
+  /** It takes no more than the kernel does. */
+  readonly pendingBytes = 0;
+  readonly pendingMark = 0;
   readonly #writer: SocketWriter;
   readonly #serve: ServeStrategy<SocketWriter>;
   #closed = false;

@@ -15,6 +15,18 @@ export class NodeOutlet implements Outlet {
     this.#socket = socket;
   }
 
+  get pendingBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  /** `writableLength` moves with whole writes only; what is left of one is known to its handle. */
+  get pendingMark(): number {
+    const { _handle: handle } = this.#socket as unknown as {
+      _handle?: { writeQueueSize?: number } | null;
+    };
+    return this.#socket.writableLength + (handle?.writeQueueSize ?? 0);
+  }
+
   /** Takes everything or nothing: Node queues what the kernel does not take. */
   sendBuffers(chunks: readonly Buffer[], skip: number, more: boolean): number {
     if (!this.#hasRoom()) return 0;

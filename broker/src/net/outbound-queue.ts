@@ -35,6 +35,8 @@ export class OutboundQueue {
   /** Bytes of the region at the head known to be in the page cache. */
   #preparedOfHead = 0;
   #bytes = 0;
+  #sentBytes = 0;
+  #waitsForClient = false;
   /** Something will call back: the next tick, a writable socket, the disk, the next turn. */
   #waiting = false;
   /** A promise still reads the region at the head; it must not be released before. */
@@ -54,6 +56,16 @@ export class OutboundQueue {
   /** Buffers and regions that are not yet handed to the kernel. */
   get depth(): number {
     return this.#parts.length - this.#head;
+  }
+
+  /** Bytes that were handed to the outlet, ever. */
+  get sentBytes(): number {
+    return this.#sentBytes;
+  }
+
+  /** Whether the next byte waits for the client to take earlier ones, not for the disk or a turn. */
+  get waitsForClient(): boolean {
+    return this.#waitsForClient;
   }
 
   /** Takes one answer: a head and what follows it. After {@link close} it is dropped. */
@@ -87,6 +99,7 @@ export class OutboundQueue {
 
   readonly #resume = (): void => {
     this.#waiting = false;
+    this.#waitsForClient = false;
     this.#pump();
   };
 
@@ -164,6 +177,7 @@ export class OutboundQueue {
 
   #waitWritable(): void {
     this.#waiting = true;
+    this.#waitsForClient = true;
     this.#outlet.onceWritable(this.#resume);
   }
 
@@ -202,6 +216,7 @@ export class OutboundQueue {
   /** Takes `sent` bytes off the head of the queue, releasing what is finished. */
   #advance(sent: number): void {
     this.#bytes -= sent;
+    this.#sentBytes += sent;
     this.#sentOfHead += sent;
     for (;;) {
       const part = this.#parts[this.#head];

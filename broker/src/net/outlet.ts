@@ -2,6 +2,10 @@ import type { FileRegion } from '../storage/file-region.js';
 
 /** The writing end of one connection. It takes bytes in order and never blocks. */
 export interface Outlet {
+  /** Bytes that it took and the kernel did not yet. */
+  readonly pendingBytes: number;
+  /** Changes whenever the kernel takes some of {@link pendingBytes}. */
+  readonly pendingMark: number;
   /**
    * Sends from `chunks`, from byte `skip` of them all on. Returns how many bytes it took; fewer than
    * there are when no more fit for now.

@@ -1,14 +1,26 @@
+import type { MemoryUser, RequestMemory } from './request-memory.js';
+
 /** Bytes of a slab. Large, so that one read takes whatever the kernel has. */
 export const SLAB_BYTES = 256 * 1024;
 /** Free slabs that are kept: 16 MiB. */
 const MAX_FREE_SLABS = 64;
 
-/** Memory that requests lie in while they are served; it goes back to its pool after the last. */
-export class Slab {
-  readonly bytes = Buffer.allocUnsafeSlow(SLAB_BYTES);
-  #users = 0;
+/** Memory that requests lie in while they are served, counted against its connection. */
+export class Block {
+  #users = 1;
 
-  constructor(private readonly pool: ReadPool) {}
+  /**
+   * @param pool where it is taken from; it goes back after the last user.
+   * @param countedBytes what it counts for.
+   */
+  constructor(
+    readonly bytes: Buffer,
+    private readonly pool: ReadPool,
+    private readonly owner: MemoryUser,
+    readonly countedBytes: number,
+  ) {
+    pool.memory.take(owner, countedBytes);
+  }
 
   retain(): void {
     this.#users += 1;
@@ -16,7 +28,9 @@ export class Slab {
 
   release(): void {
     this.#users -= 1;
-    if (this.#users === 0) this.pool.give(this);
+    if (this.#users > 0) return;
+    this.pool.give(this.bytes);
+    this.pool.memory.give(this.owner, this.countedBytes);
   }
 }
 
@@ -27,15 +41,18 @@ export class Slab {
 export class ReadPool {
   /** Where idle connections read to, all of them: a read is over before the next one begins. */
   readonly landing = Buffer.allocUnsafeSlow(64 * 1024);
-  readonly #free: Slab[] = [];
+  readonly #freeSlabs: Buffer[] = [];
 
-  take(): Slab {
-    const slab = this.#free.pop() ?? new Slab(this);
-    slab.retain();
-    return slab;
+  /** @param memory bounds what is taken. */
+  constructor(readonly memory: RequestMemory) {}
+
+  takeSlab(owner: MemoryUser): Block {
+    const bytes = this.#freeSlabs.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES);
+    return new Block(bytes, this, owner, SLAB_BYTES);
   }
 
-  give(slab: Slab): void {
-    if (this.#free.length < MAX_FREE_SLABS) this.#free.push(slab);
+  give(bytes: Buffer): void {
+    if (bytes.length !== SLAB_BYTES || this.#freeSlabs.length >= MAX_FREE_SLABS) return;
+    this.#freeSlabs.push(bytes);
   }
 }

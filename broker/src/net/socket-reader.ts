@@ -1,10 +1,11 @@
 import { Socket } from 'node:net';
 import type { OnReadOpts } from 'node:net';
-import type { ReadPool, Slab } from './read-pool.js';
-import { SLAB_BYTES } from './read-pool.js';
+import { Block, SLAB_BYTES } from './read-pool.js';
+import type { ReadPool } from './read-pool.js';
+import type { MemoryUser } from './request-memory.js';
 
-/** Slabs to release when the request that lies in them was served. */
-export type Lease = readonly Slab[];
+/** Blocks to release when the request that lies in them was served. */
+export type Lease = readonly Block[];
 
 /** What the frames of one chunk have to hold. */
 export interface Leases {
@@ -16,27 +17,33 @@ export interface Leases {
 
 /** A chunk up to this size is copied to memory of its own rather than to a slab. */
 const SMALL_CHUNK_BYTES = 8 * 1024;
+/** Where the small chunks of one frame are gathered. */
+const GATHER_BYTES = 16 * 1024;
 /** With less room than this left, the next read goes to a new slab. */
 const MIN_ROOM_BYTES = 32 * 1024;
 
 const noLease: Lease = [];
 
 /**
- * Reads a connection into pooled memory. While a request is incomplete, reads go straight into slabs of
- * the connection's own; otherwise into the pool's landing, from where they are copied, so that a
- * connection without requests costs no memory.
+ * Reads a connection into memory that is counted. While a large request is incomplete, reads go straight
+ * into slabs of the connection's own; otherwise into the pool's landing, from where they are copied, so
+ * that a connection without requests costs no memory.
  */
 export class SocketReader {
   readonly socket: Socket;
   readonly #pool: ReadPool;
   #onChunk: (chunk: Buffer) => void = () => undefined;
-  /** Where reads go, from `#position` on. */
-  #slab: Slab | undefined;
+  /** Whom the memory counts against. */
+  #owner: MemoryUser | undefined;
+  /** What bytes are put into, from `#position` on. */
+  #block: Block | undefined;
   #position = 0;
-  /** Slabs that hold bytes of the incomplete frame. */
-  #incomplete: Slab[] = [];
-  /** The slab under the chunk that is being handled. */
-  #touched: Slab | undefined;
+  /** Blocks that hold bytes of the incomplete frame. */
+  #incomplete: Block[] = [];
+  #incompleteBytes = 0;
+  #midFrame = false;
+  /** The block under the chunk that is being handled. */
+  #touched: Block | undefined;
   #closed = false;
 
   /** @param accepted a socket as the server gave it, paused; the reader takes it over. */
@@ -49,7 +56,8 @@ export class SocketReader {
   }
 
   /** Begins to read. For each chunk, {@link takeLeases} is to be called before `onChunk` returns. */
-  start(onChunk: (chunk: Buffer) => void): void {
+  start(owner: MemoryUser, onChunk: (chunk: Buffer) => void): void {
+    this.#owner = owner;
     this.#onChunk = onChunk;
     this.socket.resume();
   }
@@ -60,83 +68,109 @@ export class SocketReader {
    * @param incomplete whether another one has begun.
    */
   takeLeases(frames: number, incomplete: boolean): Leases {
-    const slab = this.#touched;
+    const block = this.#touched;
     let first = noLease;
     let others = noLease;
     if (frames > 0) {
       const began = this.#incomplete;
       this.#incomplete = [];
-      if (slab !== undefined && !began.includes(slab)) {
-        slab.retain();
-        began.push(slab);
+      this.#incompleteBytes = 0;
+      if (block !== undefined && began.at(-1) !== block) {
+        block.retain();
+        began.push(block);
       }
       first = began;
-      if (slab !== undefined && frames > 1) {
-        for (let frame = 1; frame < frames; frame += 1) slab.retain();
-        others = [slab];
+      if (block !== undefined && frames > 1) {
+        for (let frame = 1; frame < frames; frame += 1) block.retain();
+        others = [block];
       }
     }
-    if (!incomplete) this.#leaveSlab();
-    else if (slab !== undefined && !this.#incomplete.includes(slab)) {
-      slab.retain();
-      this.#incomplete.push(slab);
+    this.#midFrame = incomplete;
+    if (!incomplete) this.#leaveBlock();
+    else if (block !== undefined && this.#incomplete.at(-1) !== block) {
+      block.retain();
+      this.#incomplete.push(block);
+      this.#incompleteBytes += block.countedBytes;
     }
     return { first, others };
   }
 
-  /** Lets go of all memory but that of frames that were completed. */
+  /** Memory of the incomplete frame. */
+  get incompleteBytes(): number {
+    return this.#incompleteBytes;
+  }
+
+  /** Lets go of all memory but that of frames that were completed; what still comes is dropped. */
   close(): void {
     this.#closed = true;
-    this.#leaveSlab();
+    this.#leaveBlock();
     release(this.#incomplete);
     this.#incomplete = [];
+    this.#incompleteBytes = 0;
   }
 
   #nextBuffer(): Buffer {
-    const slab = this.#slab;
-    if (slab === undefined || this.#closed) return this.#pool.landing;
-    if (SLAB_BYTES - this.#position < MIN_ROOM_BYTES) return this.#enterSlab().bytes;
-    return slab.bytes.subarray(this.#position);
+    const block = this.#block;
+    const owner = this.#owner;
+    if (owner === undefined || block === undefined || block.bytes.length < SLAB_BYTES) {
+      const { landing, memory } = this.#pool;
+      return memory.isScarce && !this.#midFrame ? landing.subarray(0, SMALL_CHUNK_BYTES) : landing;
+    }
+    if (SLAB_BYTES - this.#position < MIN_ROOM_BYTES) this.#enter(this.#pool.takeSlab(owner));
+    return this.#block?.bytes.subarray(this.#position) ?? this.#pool.landing;
   }
 
   #onRead(count: number, buffer: Uint8Array): boolean {
-    this.#onChunk(buffer === this.#pool.landing ? this.#fromLanding(count) : this.#advance(count));
+    const owner = this.#owner;
+    if (this.#closed || owner === undefined) return true;
+    const landed = buffer.buffer === this.#pool.landing.buffer;
+    this.#onChunk(landed ? this.#fromLanding(count, owner) : this.#advance(count));
     this.#touched = undefined;
     return true;
   }
 
   /** What was read into the landing has to leave it before anybody else reads. */
-  #fromLanding(count: number): Buffer {
-    const bytes = this.#pool.landing.subarray(0, count);
-    if (count <= SMALL_CHUNK_BYTES) return Buffer.from(bytes);
-    bytes.copy(this.#enterSlab().bytes);
-    return this.#advance(count);
+  #fromLanding(count: number, owner: MemoryUser): Buffer {
+    const room = (this.#block?.bytes.length ?? 0) - this.#position;
+    if (count > room) this.#enter(this.#newBlock(count, owner));
+    const chunk = this.#advance(count);
+    this.#pool.landing.copy(chunk, 0, 0, count);
+    return chunk;
+  }
+
+  #newBlock(count: number, owner: MemoryUser): Block {
+    const slab = this.#midFrame || !this.#pool.memory.isScarce;
+    if (slab && count > SMALL_CHUNK_BYTES) return this.#pool.takeSlab(owner);
+    // The decoder copies the smallest chunks once more while their frame is incomplete.
+    if (this.#midFrame) {
+      return new Block(Buffer.allocUnsafeSlow(GATHER_BYTES), this.#pool, owner, 2 * GATHER_BYTES);
+    }
+    return new Block(Buffer.allocUnsafe(count), this.#pool, owner, count);
   }
 
   #advance(count: number): Buffer {
-    const slab = this.#slab ?? this.#enterSlab();
     const start = this.#position;
     this.#position += count;
-    this.#touched = slab;
-    return slab.bytes.subarray(start, start + count);
+    this.#touched = this.#block;
+    return this.#block?.bytes.subarray(start, start + count) ?? Buffer.alloc(0);
   }
 
-  #enterSlab(): Slab {
-    this.#slab?.release();
-    this.#slab = this.#pool.take();
+  #enter(block: Block): void {
+    this.#block?.release();
+    this.#block = block;
     this.#position = 0;
-    return this.#slab;
   }
 
-  #leaveSlab(): void {
-    this.#slab?.release();
-    this.#slab = undefined;
+  #leaveBlock(): void {
+    this.#block?.release();
+    this.#block = undefined;
+    this.#position = 0;
   }
 }
 
 /** Gives memory back to its pool. */
 export function release(lease: Lease): void {
-  for (const slab of lease) slab.release();
+  for (const block of lease) block.release();
 }
 
 /**

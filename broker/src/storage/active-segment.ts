@@ -1,8 +1,11 @@
 import { unlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { BatchHeader, ByteChunks } from '@millrace/protocol';
+import { OpenDirectory } from './atomic-file.js';
 import type { LogEnvironment, LogOptions } from './log-environment.js';
 import { OffsetIndex } from './offset-index.js';
 import { openStorageFile } from './persistence/file.js';
+import type { StorageFile } from './persistence/file.js';
 import type { SegmentWriter } from './persistence/persistence.js';
 import type { Segment } from './segment.js';
 import { SharedFile } from './shared-file.js';
@@ -19,8 +22,8 @@ export class ActiveSegment {
 
   private constructor(
     readonly segment: Segment,
-    /** The file's name is not yet durable in its directory. */
-    public nameUnsynced: boolean,
+    /** Of a new file, whose name is not yet durable in it. */
+    private directory: OpenDirectory | undefined,
     readonly capacityBytes: number,
     private readonly file: SharedFile,
     private readonly writer: SegmentWriter,
@@ -40,9 +43,18 @@ export class ActiveSegment {
     environment: LogEnvironment,
     options: LogOptions,
   ): ActiveSegment {
-    const file = openStorageFile(environment.native, segment.logPath, 'create');
-    const index = OffsetIndex.empty(segment.baseOffset);
-    return ActiveSegment.#begin(segment, true, capacityBytes, file, index, environment, options);
+    // Held from now on: the sync of its name must not depend on a descriptor being left then.
+    const directory = new OpenDirectory(dirname(segment.logPath));
+    try {
+      const file = openStorageFile(environment.native, segment.logPath, 'create');
+      const index = OffsetIndex.empty(segment.baseOffset);
+      return ActiveSegment.#begin({
+        ...{ segment, directory, capacityBytes, file, index, environment, options },
+      });
+    } catch (error) {
+      directory.close();
+      throw error;
+    }
   }
 
   /** Goes on appending to a segment that a restart found, behind its data. */
@@ -54,31 +66,34 @@ export class ActiveSegment {
   ): Promise<ActiveSegment> {
     const index = await segment.loadIndex(segment.sizeBytes);
     const file = openStorageFile(environment.native, segment.logPath, 'readwrite');
-    return ActiveSegment.#begin(segment, false, capacityBytes, file, index, environment, options);
+    return ActiveSegment.#begin({
+      ...{ segment, directory: undefined, capacityBytes, file, index, environment, options },
+    });
   }
 
-  static #begin(
-    segment: Segment,
-    isNew: boolean,
-    capacityBytes: number,
-    file: ReturnType<typeof openStorageFile>,
-    index: OffsetIndex,
-    environment: LogEnvironment,
-    options: LogOptions,
-  ): ActiveSegment {
+  static #begin(from: {
+    readonly segment: Segment;
+    readonly directory: OpenDirectory | undefined;
+    readonly capacityBytes: number;
+    readonly file: StorageFile;
+    readonly index: OffsetIndex;
+    readonly environment: LogEnvironment;
+    readonly options: LogOptions;
+  }): ActiveSegment {
+    const { segment, directory, capacityBytes, file, index, environment, options } = from;
     let writer: SegmentWriter;
     try {
       writer = environment.persistence.openSegment(file, capacityBytes, segment.sizeBytes);
     } catch (error) {
       file.close();
-      if (isNew) unlinkSync(segment.logPath);
+      if (directory !== undefined) unlinkSync(segment.logPath);
       throw error;
     }
     const shared = new SharedFile(file);
     segment.goLive(shared, index, capacityBytes);
     return new ActiveSegment(
       segment,
-      isNew,
+      directory,
       capacityBytes,
       shared,
       writer,
@@ -100,11 +115,15 @@ export class ActiveSegment {
     this.segment.sizeBytes = position + bytes.length;
   }
 
-  /** Resolves when everything before byte `end` is on the device. */
+  /** Resolves when everything before byte `end` is on the device, and the file's name too. */
   async syncTo(end: number): Promise<void> {
-    if (end <= this.#syncedTo) return;
-    await this.writer.sync(this.#syncedTo, end);
-    this.#syncedTo = end;
+    if (end > this.#syncedTo) {
+      await this.writer.sync(this.#syncedTo, end);
+      this.#syncedTo = end;
+    }
+    if (this.directory === undefined) return;
+    await this.directory.sync();
+    this.#closeDirectory();
   }
 
   /** Writes the index entries that came since the last call; calls wait for each other. */
@@ -122,13 +141,17 @@ export class ActiveSegment {
     this.#indexEntriesWritten = upTo;
   }
 
-  /** Trims the file to its data, durably, and lets go of it; readers keep what they hold. */
+  /**
+   * Trims the file to its data, durably, and lets go of it; readers keep what they hold. May be called
+   * again when it failed.
+   */
   async finish(): Promise<void> {
     this.writer.finish(this.segment.sizeBytes);
     // Recovery looks for zeros at the end of a segment only from the checkpoint on. So the trim must
     // be on the device before a checkpoint in a later segment can be.
     await this.file.file.sync();
     this.segment.retire();
+    this.#closeDirectory();
     this.file.release();
   }
 
@@ -136,6 +159,12 @@ export class ActiveSegment {
   abandon(): void {
     this.segment.forget();
     this.writer.release();
+    this.#closeDirectory();
     this.file.release();
+  }
+
+  #closeDirectory(): void {
+    this.directory?.close();
+    this.directory = undefined;
   }
 }

@@ -34,6 +34,11 @@ export class BatchScanner {
     );
   }
 
+  /** The most that is read at a time. */
+  get windowBytes(): number {
+    return this.#window.length;
+  }
+
   /** Where the next batch starts: the limit, or where walking became impossible, at the end. */
   get position(): number {
     return this.#position;

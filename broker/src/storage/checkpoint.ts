@@ -19,6 +19,12 @@ export interface Checkpoint {
   readonly startOffset: number;
   /** A sync failed: what the page cache shows beyond `position` is not to be believed. */
   readonly tailDistrusted: boolean;
+  /** The most by which one write has raised, or will raise, the ceiling. */
+  readonly reservationStep: number;
+  /** The producer snapshot that was taken at this offset ... */
+  readonly snapshotOffset: number;
+  /** ... still held at this one: no producer's batch came between. Both -1: there is none. */
+  readonly snapshotHoldsTo: number;
 }
 
 /*
@@ -27,13 +33,21 @@ export interface Checkpoint {
  *
  *     u32 magic 'MRCP' · u16 version · u16 flags (1 = tail distrusted) · u64 sequence
  *     i64 segmentBase · i64 position · i64 endOffset · i64 ceiling · i64 startOffset · i32 leaderEpoch
- *     u32 crc32c of the 60 bytes before
+ *     u32 reservationStep · i64 snapshotOffset · i64 snapshotHoldsTo
+ *     u32 crc32c of the 80 bytes before
+ *
+ * Version 1, which is still read, ends with the leader epoch; the crc32c of 60 bytes follows it.
  */
 const SLOT_BYTES = 512;
 const MAGIC = 0x4d524350;
-const VERSION = 1;
+const VERSION = 2;
 const FLAG_DISTRUSTED = 1;
-const CHECKED_BYTES = 60;
+/** Bytes before the checksum, by version. */
+const CHECKED_BYTES: Readonly<Record<number, number>> = { 1: 60, 2: 80 };
+/**
+ * What a slot of version 1 may lack of a lost ceiling: the largest `offsetCeilingBlock` there is.
+ */
+const UNKNOWN_RESERVATION_STEP = 2 ** 31;
 
 interface Slot {
   readonly sequence: number;
@@ -141,6 +155,9 @@ const emptyCheckpoint: Checkpoint = {
   ceiling: 0,
   startOffset: 0,
   tailDistrusted: false,
+  reservationStep: 0,
+  snapshotOffset: -1,
+  snapshotHoldsTo: -1,
 };
 
 function encodeSlot({ sequence, checkpoint }: Slot): Buffer {
@@ -155,7 +172,10 @@ function encodeSlot({ sequence, checkpoint }: Slot): Buffer {
   slot.writeBigInt64BE(BigInt(checkpoint.ceiling), 40);
   slot.writeBigInt64BE(BigInt(checkpoint.startOffset), 48);
   slot.writeInt32BE(checkpoint.leaderEpoch, 56);
-  slot.writeUInt32BE(crc32c(slot.subarray(0, CHECKED_BYTES)), CHECKED_BYTES);
+  slot.writeUInt32BE(checkpoint.reservationStep, 60);
+  slot.writeBigInt64BE(BigInt(checkpoint.snapshotOffset), 64);
+  slot.writeBigInt64BE(BigInt(checkpoint.snapshotHoldsTo), 72);
+  slot.writeUInt32BE(crc32c(slot.subarray(0, 80)), 80);
   return slot;
 }
 
@@ -164,9 +184,11 @@ function decodeSlot(file: Buffer, at: number): Slot | 'unused' | 'damaged' {
   const slot = file.subarray(at, at + SLOT_BYTES);
   if (slot.length < SLOT_BYTES) return 'damaged';
   if (slot.every((byte) => byte === 0)) return 'unused';
-  if (slot.readUInt32BE(0) !== MAGIC || slot.readUInt16BE(4) !== VERSION) return 'damaged';
-  if (slot.readUInt32BE(CHECKED_BYTES) !== crc32c(slot.subarray(0, CHECKED_BYTES)))
-    return 'damaged';
+  const version = slot.readUInt16BE(4);
+  const checked = CHECKED_BYTES[version];
+  if (slot.readUInt32BE(0) !== MAGIC || checked === undefined) return 'damaged';
+  if (slot.readUInt32BE(checked) !== crc32c(slot.subarray(0, checked))) return 'damaged';
+  const known = version === VERSION;
   return {
     sequence: Number(slot.readBigUInt64BE(8)),
     checkpoint: {
@@ -177,6 +199,9 @@ function decodeSlot(file: Buffer, at: number): Slot | 'unused' | 'damaged' {
       startOffset: Number(slot.readBigInt64BE(48)),
       leaderEpoch: slot.readInt32BE(56),
       tailDistrusted: (slot.readUInt16BE(6) & FLAG_DISTRUSTED) !== 0,
+      reservationStep: known ? slot.readUInt32BE(60) : UNKNOWN_RESERVATION_STEP,
+      snapshotOffset: known ? Number(slot.readBigInt64BE(64)) : -1,
+      snapshotHoldsTo: known ? Number(slot.readBigInt64BE(72)) : -1,
     },
   };
 }

@@ -1,10 +1,17 @@
-import { rename, writeFile } from 'node:fs/promises';
+import { open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ActiveSegment } from './active-segment.js';
-import type { Checkpoint, CheckpointFile } from './checkpoint.js';
-import { encodeJsonFile } from './json-file.js';
+import type { BackgroundWarnings } from './background-warnings.js';
+import type { Checkpoint } from './checkpoint.js';
+import { encodeCompactJsonFile } from './json-file.js';
 import type { LogEnvironment } from './log-environment.js';
 import { PRODUCERS_FILE } from './log-files.js';
+import type { LogState } from './log-state.js';
+
+/** A snapshot of so many producers goes with every checkpoint; twice as many with every second, … */
+const PRODUCERS_PER_CHECKPOINT = 1_000;
+/** The most checkpoints until the next snapshot: a restart looks through what came since the last. */
+const MAX_CHECKPOINTS_PER_SNAPSHOT = 30;
 
 /** A log at the moment a sync begins: what a checkpoint may say once that sync is done. */
 export interface CheckpointImage {
@@ -14,7 +21,25 @@ export interface CheckpointImage {
   readonly endOffset: number;
   readonly leaderEpoch: number;
   readonly startOffset: number;
-  readonly producers: unknown;
+}
+
+/** The producers at the same moment. */
+interface ProducersImage {
+  readonly version: number;
+  /** Undefined when no new snapshot is due. */
+  readonly content: unknown;
+}
+
+/** A stored snapshot of the producers. */
+interface StoredSnapshot {
+  readonly version: number;
+  readonly offset: number;
+  readonly holdsTo: number;
+}
+
+/** An image with what goes beside it. */
+export interface CompleteImage extends CheckpointImage {
+  readonly producers: ProducersImage;
 }
 
 /** Writes a log's checkpoints behind its syncs, at most one per interval and one at a time. */
@@ -23,13 +48,23 @@ export class Checkpointer {
   #writtenAtMs = 0;
   #running: Promise<void> | undefined;
   #stopped = false;
+  #snapshot: StoredSnapshot | undefined;
+  /** Checkpoints since the stored snapshot, which lacks what came since. */
+  #withoutSnapshot = 0;
 
   constructor(
-    private readonly name: string,
     private readonly directory: string,
-    private readonly file: CheckpointFile,
+    private readonly state: Pick<LogState, 'checkpoint' | 'producers' | 'snapshotOffset'>,
     private readonly environment: LogEnvironment,
-  ) {}
+    private readonly warnings: BackgroundWarnings,
+  ) {
+    const { producers, snapshotOffset: offset } = state;
+    const holdsTo = state.checkpoint.current?.snapshotHoldsTo ?? -1;
+    this.#snapshot =
+      offset === undefined
+        ? undefined
+        : { version: producers.version, offset, holdsTo: Math.max(offset, holdsTo) };
+  }
 
   /** True when a checkpoint of `appendedLsn` should be taken now. */
   isDue(appendedLsn: number, nowMs: number): boolean {
@@ -45,8 +80,21 @@ export class Checkpointer {
     return this.#running !== undefined || this.#writtenLsn < appendedLsn;
   }
 
-  /** Writes `image`, whose bytes are synced, in the background. */
-  start(image: CheckpointImage, onError: (error: unknown) => void): void {
+  /**
+   * Adds the producers as they are now, where they changed and a new snapshot is due.
+   * @param last no other checkpoint follows.
+   */
+  complete(image: CheckpointImage, last = false): CompleteImage {
+    const { producers } = this.state;
+    const { version } = producers;
+    const changed = version !== this.#snapshot?.version;
+    const due = changed && (last || this.#snapshot === undefined || this.#isSnapshotDue());
+    return { ...image, producers: { version, content: due ? producers.encode() : undefined } };
+  }
+
+  /** Writes `image`, whose bytes are synced, in the background, unless one is being written. */
+  start(image: CompleteImage, onError: (error: unknown) => void): void {
+    if (this.#running !== undefined) return;
     this.#running = this.write(image)
       .catch(onError)
       .finally(() => {
@@ -65,19 +113,22 @@ export class Checkpointer {
   }
 
   /** Resolves when `image`, whose bytes are synced, is the durable checkpoint, with `extra` in it. */
-  async write(image: CheckpointImage, extra: Partial<Checkpoint> = {}): Promise<void> {
+  async write(image: CompleteImage, extra: Partial<Checkpoint> = {}): Promise<void> {
     this.#writtenAtMs = this.environment.now();
     await this.besides('write the index', image.active.writeIndex());
     await this.besides('write the producer snapshot', this.#writeProducers(image));
     if (this.#stopped) return;
-    await this.file.update({
+    await this.state.checkpoint.update({
       segmentBase: image.active.segment.baseOffset,
       position: image.position,
       endOffset: image.endOffset,
       leaderEpoch: image.leaderEpoch,
       startOffset: image.startOffset,
+      snapshotOffset: this.#snapshot?.offset ?? -1,
+      snapshotHoldsTo: this.#snapshot?.holdsTo ?? -1,
       ...extra,
     });
+    this.warnings.succeeded('write the checkpoint');
     this.#writtenLsn = image.lsn;
   }
 
@@ -85,16 +136,41 @@ export class Checkpointer {
   async besides(what: string, work: Promise<void>): Promise<void> {
     try {
       await work;
+      this.warnings.succeeded(what);
     } catch (error) {
-      this.environment.logger.warn({ err: error, log: this.name }, `could not ${what}`);
+      this.warnings.failed(what, error);
     }
   }
 
-  /** Not synced: it is checked when read, and what it lacks is rebuilt from the log. */
-  async #writeProducers(image: CheckpointImage): Promise<void> {
+  /** The more producers there are, the more it costs to write them down. */
+  #isSnapshotDue(): boolean {
+    const every = Math.ceil(this.state.producers.size / PRODUCERS_PER_CHECKPOINT);
+    return this.#withoutSnapshot + 1 >= Math.min(every, MAX_CHECKPOINTS_PER_SNAPSHOT);
+  }
+
+  /**
+   * What it lacks is rebuilt from the log, so its name need not be durable. Its content must be once it
+   * has the name: without a snapshot that can be read, a restart walks the whole log.
+   */
+  async #writeProducers({ endOffset, producers }: CompleteImage): Promise<void> {
+    const { version, content } = producers;
+    if (content === undefined) {
+      // Nothing came in between that the snapshot lacks.
+      const stored = this.#snapshot;
+      if (stored?.version === version) this.#snapshot = { ...stored, holdsTo: endOffset };
+      else this.#withoutSnapshot += 1;
+      return;
+    }
     const path = join(this.directory, PRODUCERS_FILE);
-    const content = { offset: image.endOffset, producers: image.producers };
-    await writeFile(`${path}.tmp`, encodeJsonFile(content));
+    const file = await open(`${path}.tmp`, 'w', 0o644);
+    try {
+      await file.writeFile(encodeCompactJsonFile({ offset: endOffset, producers: content }));
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
     await rename(`${path}.tmp`, path);
+    this.#snapshot = { version, offset: endOffset, holdsTo: endOffset };
+    this.#withoutSnapshot = 0;
   }
 }

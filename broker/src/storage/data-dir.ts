@@ -1,18 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import { access, mkdir, open, readdir, readFile, rm, unlink, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import type { Native, NativeFile } from '@millrace/native';
+import { access, readdir, unlink } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import type { Native } from '@millrace/native';
 import { syncDirectory, writeFileAtomically } from './atomic-file.js';
+import { isLockName, lockDirectory } from './data-dir-lock.js';
 import { DataDirError, errnoOf } from './errors.js';
 import { readJsonFile, writeJsonFile } from './json-file.js';
+import { makeDirectories } from './make-directories.js';
 
 /** Raised when a release lays files out in a way that older ones cannot read. */
 export const FORMAT_VERSION = 1;
 
 const META_FILE = 'meta.json';
-const LOCK_FILE = 'lock';
 const CLEAN_FILE = 'clean';
-const PID_ATTEMPTS = 2;
 export const TOPICS_DIRECTORY = 'topics';
 
 interface Meta {
@@ -43,10 +43,10 @@ export class DataDir {
   static async open(path: string, native: Native | undefined): Promise<DataDir> {
     await makeWritable(path);
     await refuseForeign(path);
-    const unlock = await lock(path, native);
+    const unlock = await lockDirectory(path, native);
     try {
       const meta = await readOrMakeMeta(path);
-      await mkdir(join(path, TOPICS_DIRECTORY), { recursive: true });
+      await makeTopics(path);
       const cleanStop = await takeCleanMarker(path);
       return new DataDir(path, meta.clusterId, meta.nodeId, cleanStop, unlock);
     } catch (error) {
@@ -67,7 +67,7 @@ export class DataDir {
 
 async function makeWritable(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true });
+    makeDirectories(path);
     await access(path, 7); // R_OK | W_OK | X_OK
   } catch (error) {
     const reason = errnoOf(error) ?? String(error);
@@ -78,6 +78,26 @@ async function makeWritable(path: string): Promise<void> {
       { cause: error },
     );
   }
+}
+
+/** Errors of directories above the data directory that cannot be opened or synced: they are not ours. */
+const NOT_SYNCABLE = new Set(['EACCES', 'EPERM', 'EROFS', 'EINVAL']);
+
+/** Whoever made them, the directories down to a new data directory must survive a power cut. */
+async function syncAncestors(path: string): Promise<void> {
+  let child = resolve(path);
+  for (let parent = dirname(child); parent !== child; parent = dirname(child)) {
+    try {
+      await syncDirectory(parent);
+    } catch (error) {
+      if (!NOT_SYNCABLE.has(errnoOf(error) ?? '')) throw error;
+    }
+    child = parent;
+  }
+}
+
+async function makeTopics(path: string): Promise<void> {
+  if (makeDirectories(join(path, TOPICS_DIRECTORY)).length > 0) await syncDirectory(path);
 }
 
 async function readOrMakeMeta(path: string): Promise<Meta> {
@@ -102,6 +122,9 @@ async function readOrMakeMeta(path: string): Promise<Meta> {
 
 async function makeMeta(path: string, metaPath: string): Promise<Meta> {
   await refuseForeign(path);
+  // First: where there is a meta.json, `topics` is there too, and durably so.
+  await makeTopics(path);
+  await syncAncestors(path);
   const meta = { formatVersion: FORMAT_VERSION, clusterId: randomUUID(), nodeId: 0 };
   await writeJsonFile(metaPath, meta);
   return meta;
@@ -111,7 +134,7 @@ async function makeMeta(path: string, metaPath: string): Promise<Meta> {
 async function refuseForeign(path: string): Promise<void> {
   const names = await readdir(path);
   if (names.includes(META_FILE)) return;
-  const foreign = names.filter((name) => !ownNames.has(name));
+  const foreign = names.filter((name) => !ownNames.has(name) && !isLockName(name));
   const topics = await readdir(join(path, TOPICS_DIRECTORY)).catch(() => []);
   if (foreign.length > 0 || topics.length > 0) {
     const what = topics.length > 0 ? 'topics' : `"${foreign.slice(0, 3).join('", "')}"`;
@@ -124,7 +147,7 @@ async function refuseForeign(path: string): Promise<void> {
 }
 
 /** What may lie in a directory before it has a `meta.json`. */
-const ownNames = new Set([LOCK_FILE, `${META_FILE}.tmp`, TOPICS_DIRECTORY, 'lost+found']);
+const ownNames = new Set([`${META_FILE}.tmp`, TOPICS_DIRECTORY, 'lost+found']);
 
 function field(content: unknown, name: string): unknown {
   if (typeof content !== 'object' || content === null) return undefined;
@@ -141,92 +164,4 @@ async function takeCleanMarker(path: string): Promise<boolean> {
   }
   await syncDirectory(path);
   return true;
-}
-
-function locked(path: string): DataDirError {
-  return new DataDirError(
-    'locked',
-    `the data directory ${path} is in use by another broker; stop that one, or give this one ` +
-      'another --data-dir',
-  );
-}
-
-async function lock(path: string, native: Native | undefined): Promise<() => Promise<void>> {
-  const lockPath = resolve(path, LOCK_FILE);
-  return native === undefined ? lockByPid(path, lockPath) : lockByFlock(path, lockPath, native);
-}
-
-/** `flock(2)`: the kernel lets go when the process ends, however it ends. */
-async function lockByFlock(
-  path: string,
-  lockPath: string,
-  native: Native,
-): Promise<() => Promise<void>> {
-  const made = await open(lockPath, 'a', 0o644);
-  await made.close();
-  const file: NativeFile = native.openFile(lockPath, 'readwrite');
-  if (!file.lock() || (await ownerOf(lockPath, 'pid only')) !== undefined) {
-    file.close();
-    throw locked(path);
-  }
-  const note = (text: string): void => {
-    try {
-      file.truncate(0);
-      file.write([Buffer.from(text)], 0);
-    } catch {
-      // The note is for brokers that cannot see the flock; a full disk must not keep this one out.
-    }
-  };
-  note(`${process.pid}\n`);
-  ownedHere.add(lockPath);
-  return () => {
-    ownedHere.delete(lockPath);
-    note('');
-    file.close();
-    return Promise.resolve();
-  };
-}
-
-/** Marks a lock file whose owner holds no `flock`. */
-const PID_ONLY = 'pid';
-const LOCK_NOTE = /^(\d+)( pid)?\n$/;
-
-/** Lock files that this process owns: its own pid in another may be that of an earlier process. */
-const ownedHere = new Set<string>();
-
-/** Node has no `flock`: a file with the owner's pid, which is stale when that process is gone. */
-async function lockByPid(path: string, lockPath: string): Promise<() => Promise<void>> {
-  for (let attempt = 0; attempt < PID_ATTEMPTS; attempt += 1) {
-    try {
-      await writeFile(lockPath, `${process.pid} ${PID_ONLY}\n`, { flag: 'wx', mode: 0o644 });
-      ownedHere.add(lockPath);
-      return async () => {
-        ownedHere.delete(lockPath);
-        await rm(lockPath, { force: true });
-      };
-    } catch (error) {
-      if (errnoOf(error) !== 'EEXIST') throw error;
-    }
-    if ((await ownerOf(lockPath, 'any')) !== undefined) throw locked(path);
-    await rm(lockPath, { force: true });
-  }
-  throw locked(path);
-}
-
-/** The living process that the lock file names; `pid only` passes over those that hold a `flock`. */
-async function ownerOf(lockPath: string, kind: 'any' | 'pid only'): Promise<number | undefined> {
-  const note = LOCK_NOTE.exec(await readFile(lockPath, 'utf8'));
-  if (note === null || (kind === 'pid only' && note[2] === undefined)) return undefined;
-  const pid = Number(note[1]);
-  const alive = pid === process.pid ? ownedHere.has(lockPath) : isAlive(pid);
-  return alive ? pid : undefined;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return errnoOf(error) === 'EPERM';
-  }
 }

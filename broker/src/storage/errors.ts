@@ -42,6 +42,25 @@ export function isPassing(error: unknown): boolean {
   );
 }
 
+/** The calls that put data on the device. Once one of them failed, what it was to put there may be lost. */
+const SYNC_CALLS = new Set(['fsync', 'fdatasync', 'msync']);
+
+/**
+ * True when a shortage kept a sync from being asked of the device at all (no descriptor for the
+ * directory, no room in the pool of syncs): nothing was lost, and it may be asked later. An error that
+ * does not name its call is not believed to be one of those.
+ */
+export function isBeforeSync(error: unknown): boolean {
+  if (!PASSING_ERRNOS.has(errnoOf(error) ?? '')) return false;
+  const call = syscallOf(error);
+  return call !== undefined && !SYNC_CALLS.has(call);
+}
+
+function syscallOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('syscall' in error)) return undefined;
+  return typeof error.syscall === 'string' ? error.syscall : undefined;
+}
+
 /**
  * What a client is told of a failed disk operation.
  * @param what names it, as in `append to orders-3`.

@@ -13,13 +13,19 @@ export class Flusher {
   #running: Promise<void> | undefined;
   #again = false;
   #failure: Error | undefined;
+  #postponed: Error | undefined;
   #waiters: Waiter[] = [];
 
   /**
    * @param sync makes everything appended so far durable and resolves to how far that was. A
-   *   rejection is final: the call is never made again.
+   *   rejection is final, the call is never made again, unless
+   * @param isPassing says that nothing was asked of the device: then whoever waits goes on waiting,
+   *   for a sync that somebody {@link start}s later. Default: never.
    */
-  constructor(private readonly sync: () => Promise<number>) {}
+  constructor(
+    private readonly sync: () => Promise<number>,
+    private readonly isPassing: (error: unknown) => boolean = () => false,
+  ) {}
 
   get syncedLsn(): number {
     return this.#syncedLsn;
@@ -32,6 +38,11 @@ export class Flusher {
   /** Why nothing will ever be synced again. */
   get failure(): Error | undefined {
     return this.#failure;
+  }
+
+  /** What kept the last sync from being made, if it is to be started again. */
+  get postponed(): Error | undefined {
+    return this.#postponed;
   }
 
   /** Resolves when the log is durable up to `lsn`; rejects when it never will be. */
@@ -60,6 +71,13 @@ export class Flusher {
     while (this.#running !== undefined) await this.#running;
   }
 
+  /** A part of what is being synced is durable already: up to `lsn`. */
+  advance(lsn: number): void {
+    if (lsn <= this.#syncedLsn) return;
+    this.#syncedLsn = lsn;
+    this.#resolveWaiters();
+  }
+
   /** Ends all syncing: who waits, or comes later, gets `error`. */
   fail(error: Error): void {
     this.#failure ??= error;
@@ -71,13 +89,15 @@ export class Flusher {
   async #run(): Promise<void> {
     do {
       this.#again = false;
+      this.#postponed = undefined;
       try {
-        this.#syncedLsn = await this.sync();
+        this.advance(await this.sync());
       } catch (error) {
-        this.fail(error instanceof Error ? error : new Error(String(error)));
+        const reason = error instanceof Error ? error : new Error(String(error));
+        if (this.isPassing(error)) this.#postponed = reason;
+        else this.fail(reason);
         break;
       }
-      this.#resolveWaiters();
     } while (this.#wanted());
     this.#running = undefined;
   }

@@ -14,6 +14,12 @@ export function encodeJsonFile(content: unknown): string {
   return `${JSON.stringify(envelope, undefined, 2)}\n`;
 }
 
+/** The same without the readable layout: for files that are large, or written often. */
+export function encodeCompactJsonFile(content: unknown): string {
+  const text = JSON.stringify(content);
+  return `{"crc32c":"${checksumOf(text)}","content":${text}}\n`;
+}
+
 /** Replaces the metadata file at `path`, durably and as a whole. */
 export async function writeJsonFile(path: string, content: unknown): Promise<void> {
   await writeFileAtomically(path, encodeJsonFile(content));
@@ -54,7 +60,9 @@ function parse(text: string): Envelope | undefined {
 }
 
 function checksum(content: unknown): string {
-  return crc32c(Buffer.from(JSON.stringify(content)))
-    .toString(16)
-    .padStart(8, '0');
+  return checksumOf(JSON.stringify(content));
+}
+
+function checksumOf(text: string): string {
+  return crc32c(Buffer.from(text)).toString(16).padStart(8, '0');
 }

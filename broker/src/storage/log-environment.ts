@@ -15,6 +15,8 @@ export interface LogEnvironment {
   readonly flushes: FlushScheduler;
   readonly config: StorageConfig;
   readonly logger: Logger;
+  /** True when this broker gave out that producer id, or may have before it was restarted. */
+  readonly isIssuedProducerId: (producerId: number) => boolean;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
 }

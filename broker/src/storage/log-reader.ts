@@ -3,6 +3,11 @@ import type { ScannedBatch } from './batch-scanner.js';
 import type { EpochHistory } from './epoch-history.js';
 import type { FileRegion } from './file-region.js';
 import type { Segment } from './segment.js';
+import { MAX_STORED_BATCH_BYTES } from './storage-config.js';
+import { nextTurn, warmIfCold } from './warm-up.js';
+
+/** What the records of a batch may unpack to: the size of the largest batch that is stored as it is. */
+const MAX_UNPACKED_BYTES = MAX_STORED_BATCH_BYTES;
 
 /** Where readers have to stop. */
 export interface VisibleEnd {
@@ -62,7 +67,11 @@ export async function readRegion(
   return undefined;
 }
 
-/** The first visible record with a timestamp of at least `timestampMs`, inside a batch too. */
+/**
+ * The first visible record with a timestamp of at least `timestampMs`, inside a batch too.
+ * @throws ProtocolError CORRUPT_LOG where the disk changed a batch; CORRUPT_MESSAGE, MESSAGE_TOO_LARGE or
+ *   UNSUPPORTED_COMPRESSION_TYPE where one cannot be unpacked as its producer sent it.
+ */
 export async function findTimestamp(
   { segments, end }: LogView,
   timestampMs: number,
@@ -73,7 +82,7 @@ export async function findTimestamp(
     if (limit === 0) continue;
     let batch = await segment.findTimestamp(timestampMs, limit);
     while (batch !== undefined) {
-      const found = recordAtOrAfter(segment, batch, timestampMs);
+      const found = await recordAtOrAfter(segment, batch, timestampMs);
       if (found !== undefined) return found;
       // Its header promised more than its records hold.
       const next = batch.position + batch.header.sizeBytes;
@@ -91,24 +100,60 @@ function missing(next: Segment, offset: number): ProtocolError {
   );
 }
 
-function recordAtOrAfter(
+/** Reading, checking and unpacking one batch is a turn of the event loop to itself. */
+async function recordAtOrAfter(
   segment: Segment,
-  { header, position }: ScannedBatch,
+  batch: ScannedBatch,
   timestampMs: number,
-): TimestampedOffset | undefined {
-  const bytes = Buffer.alloc(header.sizeBytes);
+): Promise<TimestampedOffset | undefined> {
+  const { header, position } = batch;
+  const bytes = Buffer.allocUnsafe(header.sizeBytes);
   const shared = segment.acquire();
   try {
+    await warmIfCold(shared.file, position, bytes.length);
+    await nextTurn();
     shared.file.read(bytes, position);
   } finally {
     shared.release();
   }
-  for (const record of RecordBatchView.read(bytes, 0)) {
-    if (record.timestampMs >= timestampMs) {
-      return { offset: record.offset, timestampMs: record.timestampMs };
-    }
+  const view = checkedBatch(segment, position, bytes);
+  const found = firstRecord(view, timestampMs, segment, position);
+  await nextTurn();
+  return found;
+}
+
+/** The broker has checked it when it was appended: what is wrong with it now, the disk did. */
+function checkedBatch(segment: Segment, position: number, bytes: Buffer): RecordBatchView {
+  try {
+    return RecordBatchView.read(bytes, 0, { maxDecompressedBytes: MAX_UNPACKED_BYTES });
+  } catch (cause) {
+    if (!(cause instanceof ProtocolError)) throw cause;
+    const message = `${segment.logPath}: the record batch at byte ${position} is damaged: ${cause.message}`;
+    throw new ProtocolError('CORRUPT_LOG', message, { cause });
   }
-  return undefined;
+}
+
+/** What the records are is their producer's doing: the broker does not look into them before. */
+function firstRecord(
+  view: RecordBatchView,
+  timestampMs: number,
+  segment: Segment,
+  position: number,
+): TimestampedOffset | undefined {
+  try {
+    const cursor = view.cursor();
+    while (cursor.next()) {
+      if (cursor.timestampMs < timestampMs) continue;
+      return { offset: cursor.offset, timestampMs: cursor.timestampMs };
+    }
+    return undefined;
+  } catch (cause) {
+    if (!(cause instanceof ProtocolError)) throw cause;
+    const message =
+      `${segment.logPath}: the records of the batch at byte ${position}, among which time ` +
+      `${timestampMs} would be, cannot be read: ${cause.message}`;
+    throw new ProtocolError(cause.errorName, message, { cause });
+  }
 }
 
 function endOf(region: FileRegion): number {

@@ -15,6 +15,8 @@ export interface LogState {
   readonly checkpoint: CheckpointFile;
   readonly epochs: EpochHistory;
   readonly producers: ProducerStates;
+  /** Where the stored snapshot of `producers` was taken, if it is still what they are. */
+  readonly snapshotOffset: number | undefined;
   /** Bytes that recovery took off the end. */
   readonly cutBytes: number;
 }

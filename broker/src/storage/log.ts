@@ -1,17 +1,15 @@
 import { stampBatch } from '@millrace/protocol';
 import type { BatchHeader, ByteChunks, ProtocolError } from '@millrace/protocol';
 import { ActiveSegment } from './active-segment.js';
-import { syncDirectory } from './atomic-file.js';
-import { Checkpointer } from './checkpointer.js';
-import type { CheckpointImage } from './checkpointer.js';
 import { isPassing, storageFailure } from './errors.js';
 import type { FileRegion } from './file-region.js';
-import { Flusher } from './flusher.js';
 import type { LogEnvironment, LogOptions } from './log-environment.js';
 import { ensureLogDirectory } from './log-files.js';
 import { findTimestamp, outOfRange, readRegion } from './log-reader.js';
 import type { LogView, TimestampedOffset, VisibleEnd } from './log-reader.js';
 import type { LogState } from './log-state.js';
+import { LogSync } from './log-sync.js';
+import type { LogTail } from './log-sync.js';
 import { OffsetCeiling } from './offset-ceiling.js';
 import type { ProducerStates } from './producer-states.js';
 import { Segment } from './segment.js';
@@ -26,31 +24,23 @@ export interface AppendedAt {
 }
 
 /**
- * A partition's log: segments in order of offset, the last of them appended to. It assigns offsets,
- * syncs, keeps the checkpoint behind the syncs and the offset ceiling ahead of the end.
+ * A partition's log: segments in order of offset, the last of them appended to. It assigns offsets and
+ * keeps the offset ceiling ahead of the end; {@link LogSync} makes durable what is appended.
  *
  * Appending is synchronous while {@link canAppend} holds; {@link prepare} makes it hold.
  */
 export class Log {
-  readonly #flusher = new Flusher(() => this.#sync());
-  readonly #checkpointer: Checkpointer;
+  readonly #sync: LogSync;
   readonly #ceiling: OffsetCeiling;
   readonly #state: LogState;
   #segments: readonly Segment[];
   #active: ActiveSegment | undefined;
-  /** Sealed segments whose last sync is still due. */
-  #sealed: readonly ActiveSegment[] = [];
+  /** Of all segments together. */
+  #sizeBytes: number;
   /** The offset after the last record. */
   #dataEndOffset: number;
   /** The offset that the next record gets: beyond `dataEndOffset` after an unclean stop. */
   #nextOffset: number;
-  /** Bytes appended since the log was opened. */
-  #appendedLsn = 0;
-  #unsyncedSinceMs = 0;
-  #durableEnd: VisibleEnd | undefined;
-  /** `nextOffset` as of the last sync. */
-  #durableOffset: number;
-  #failure: ProtocolError | undefined;
 
   constructor(
     /** For messages: `topic-partition`. */
@@ -60,18 +50,18 @@ export class Log {
     private readonly environment: LogEnvironment,
     private readonly options: LogOptions,
     /** Called when more became durable, and when the log failed. */
-    private readonly onChange: () => void,
+    onChange: () => void,
   ) {
     const { checkpoint, nextOffset } = state;
     this.#state = state;
     this.#segments = state.segments;
+    this.#sizeBytes = state.segments.reduce((sum, segment) => sum + segment.sizeBytes, 0);
     this.#dataEndOffset = state.dataEndOffset;
     this.#nextOffset = nextOffset;
-    this.#checkpointer = new Checkpointer(name, directory, checkpoint, environment);
     const block = environment.config.offsetCeilingBlock;
     this.#ceiling = new OffsetCeiling(checkpoint, block, nextOffset);
-    this.#durableEnd = this.#appendedEnd();
-    this.#durableOffset = nextOffset;
+    const tail = (): LogTail => this.#tail();
+    this.#sync = new LogSync({ name, directory, state, tail, onChange }, environment, options);
   }
 
   get producers(): ProducerStates {
@@ -91,7 +81,7 @@ export class Log {
   }
 
   get sizeBytes(): number {
-    return this.#segments.reduce((sum, segment) => sum + segment.sizeBytes, 0);
+    return this.#sizeBytes;
   }
 
   get segmentCount(): number {
@@ -100,20 +90,20 @@ export class Log {
 
   /** Why the log takes no more appends. */
   get failure(): ProtocolError | undefined {
-    return this.#failure;
+    return this.#sync.failure;
   }
 
   /** The offset up to which readers are served. */
   get highWatermark(): number {
     const appended = this.environment.config.visibility === 'appended';
-    return appended ? this.#nextOffset : this.#durableOffset;
+    return appended ? this.#nextOffset : this.#sync.durableOffset;
   }
 
   /** True when {@link append} of that many records works at once. */
   canAppend(recordCount: number): boolean {
     return (
       this.#active !== undefined &&
-      this.#failure === undefined &&
+      this.failure === undefined &&
       this.#ceiling.covers(this.#nextOffset + recordCount)
     );
   }
@@ -124,7 +114,7 @@ export class Log {
    * @throws ProtocolError DISK_FULL, STORAGE_ERROR, or what the log failed of
    */
   async prepare(recordCount: number): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.failure !== undefined) throw this.failure;
     try {
       if (this.#active === undefined) await ensureLogDirectory(this.directory);
       await this.#beginEpochAfterGap();
@@ -132,7 +122,7 @@ export class Log {
         await this.#ceiling.reserve(this.#nextOffset, recordCount, this.leaderEpoch);
       }
       this.#active ??= await this.#openActive();
-      this.#durableEnd ??= this.#appendedEnd();
+      this.#sync.opened();
     } catch (error) {
       throw this.#appendFailure(error);
     }
@@ -152,21 +142,21 @@ export class Log {
       throw this.#appendFailure(error);
     }
     const nowMs = this.environment.now();
-    if (this.#flusher.syncedLsn === this.#appendedLsn) this.#becomeDirty(nowMs);
+    const endLsn = this.#sync.appendedLsn + bytes.length;
     this.#nextOffset += batch.recordCount;
     this.#dataEndOffset = this.#nextOffset;
-    this.#appendedLsn += bytes.length;
-    this.producers.record(batch, baseOffset, this.#appendedLsn, nowMs);
-    if (this.#appendedLsn - this.#flusher.syncedLsn >= this.options.flushBytes) {
-      this.#flusher.start();
-    }
-    this.#ceiling.reserveAhead(this.#nextOffset, this.leaderEpoch, this.#failUnlessPassing);
-    return { baseOffset, endLsn: this.#appendedLsn };
+    this.#sizeBytes += bytes.length;
+    this.producers.record(batch, baseOffset, endLsn, nowMs);
+    this.#sync.appended(bytes.length, nowMs);
+    this.#ceiling.reserveAhead(this.#nextOffset, this.leaderEpoch, (error) =>
+      this.#sync.reservationEnded(error),
+    );
+    return { baseOffset, endLsn };
   }
 
   /** Resolves when the log is on the device up to `lsn`. */
   waitForSync(lsn: number): Promise<void> {
-    return this.#flusher.waitFor(lsn);
+    return this.#sync.waitFor(lsn);
   }
 
   /**
@@ -200,64 +190,31 @@ export class Log {
     }
   }
 
-  /** Starts the syncs and checkpoints that are due; false when there is nothing left to do. */
-  tick(nowMs: number): boolean {
-    if (this.#failure !== undefined) return false;
-    const unsynced = this.#appendedLsn > this.#flusher.syncedLsn;
-    if (unsynced && nowMs - this.#unsyncedSinceMs >= this.options.flushMs) this.#flusher.start();
-    if (!unsynced && this.#checkpointer.isDue(this.#appendedLsn, nowMs)) {
-      const image = this.#image();
-      if (image !== undefined) this.#checkpointer.start(image, this.#failUnlessPassing);
-    }
-    return unsynced || this.#checkpointer.isBehind(this.#appendedLsn);
-  }
-
   /**
    * Syncs everything, checkpoints it, trims and closes: the clean end. A failed log just lets go.
-   * @throws ProtocolError when it could not: {@link failure} then says so too.
+   * @throws ProtocolError when it could not.
    */
   async close(): Promise<void> {
-    this.environment.flushes.remove(this);
     try {
-      await this.#settle();
+      if (await this.#sync.settle()) this.#active = undefined;
     } catch (error) {
-      this.#fail(error);
-      throw this.#failure ?? error;
+      if (!isPassing(error)) this.#sync.fail('close of', error);
+      throw this.failure ?? storageFailure(`close of ${this.name}`, error);
     } finally {
       await this.#letGo();
     }
   }
 
-  async #settle(): Promise<void> {
-    if (this.#active !== undefined && this.#failure === undefined) {
-      this.#flusher.start();
-      await this.#flusher.idle();
-    }
-    await this.#checkpointer.idle();
-    const image = this.#image();
-    if (image !== undefined && this.#failure === undefined) {
-      await this.#checkpointer.write(image, { ceiling: this.#nextOffset });
-      await image.active.finish();
-      this.#active = undefined;
-    }
-  }
-
   /** Lets go of everything without writing: the topic was deleted. Waiters get `reason`. */
   async abandon(reason: ProtocolError): Promise<void> {
-    this.environment.flushes.remove(this);
-    this.#failure ??= reason;
-    this.#flusher.fail(reason);
-    this.#checkpointer.stop();
-    await this.#flusher.idle();
-    await this.#checkpointer.idle();
+    await this.#sync.abandon(reason);
     await this.#letGo();
   }
 
   async #letGo(): Promise<void> {
+    await this.#sync.letGo();
     await this.#state.checkpoint.idle();
-    for (const active of this.#sealed) active.abandon();
     this.#active?.abandon();
-    this.#sealed = [];
     this.#active = undefined;
     for (const segment of this.#segments) segment.forget();
   }
@@ -301,105 +258,13 @@ export class Log {
     if (active === undefined) throw new Error(`${this.name}: append before prepare`);
     const offsets = this.#nextOffset + recordCount - active.segment.baseOffset;
     if (active.fits(bytes) && offsets <= MAX_OFFSETS_PER_SEGMENT) return active;
-    const next = this.#createSegment();
-    this.#sealed = [...this.#sealed, active];
-    this.#active = next;
-    this.#flusher.start();
-    return next;
+    this.#active = this.#createSegment();
+    this.#sync.seal(active, this.#nextOffset);
+    return this.#active;
   }
-
-  #becomeDirty(nowMs: number): void {
-    this.#unsyncedSinceMs = nowMs;
-    this.environment.flushes.add(this);
-  }
-
-  /** Makes everything appended so far durable, and lets sealed segments go. */
-  async #sync(): Promise<number> {
-    const lsn = this.#appendedLsn;
-    const nowMs = this.environment.now();
-    const image = this.#checkpointer.isDue(lsn, nowMs) ? this.#image() : undefined;
-    const end = this.#appendedEnd();
-    const nextOffset = this.#nextOffset;
-    const active = this.#active;
-    try {
-      for (const sealed of this.#sealed) await this.#syncLastTime(sealed);
-      if (active !== undefined) await this.#syncSegment(active, end?.position ?? 0);
-    } catch (error) {
-      this.#fail(error);
-      throw this.#failure ?? error;
-    }
-    this.#durableEnd = end;
-    this.#durableOffset = nextOffset;
-    this.#unsyncedSinceMs = nowMs;
-    if (image !== undefined && this.#failure === undefined) {
-      this.#checkpointer.start(image, this.#failUnlessPassing);
-    }
-    this.onChange();
-    return lsn;
-  }
-
-  async #syncSegment(active: ActiveSegment, end: number): Promise<void> {
-    await active.syncTo(end);
-    if (!active.nameUnsynced) return;
-    await syncDirectory(this.directory);
-    active.nameUnsynced = false;
-  }
-
-  async #syncLastTime(sealed: ActiveSegment): Promise<void> {
-    await this.#syncSegment(sealed, sealed.segment.sizeBytes);
-    await this.#checkpointer.besides('write the index', sealed.writeIndex());
-    if (this.#failure !== undefined) return;
-    await sealed.finish();
-    this.#sealed = this.#sealed.filter((other) => other !== sealed);
-  }
-
-  #image(): CheckpointImage | undefined {
-    const active = this.#active;
-    if (active === undefined) return undefined;
-    return {
-      lsn: this.#appendedLsn,
-      active,
-      position: active.segment.sizeBytes,
-      endOffset: this.#dataEndOffset,
-      leaderEpoch: this.leaderEpoch,
-      startOffset: this.startOffset,
-      producers: this.producers.encode(),
-    };
-  }
-
-  /** A failed sync is final: nothing is acknowledged on top, and a restart distrusts the tail. */
-  readonly #fail = (error: unknown): void => {
-    if (this.#failure !== undefined) return;
-    const { logger } = this.environment;
-    this.#failure = storageFailure(`sync of ${this.name} (${this.directory})`, error, 'final');
-    logger.error({ err: error, log: this.name }, this.#failure.message);
-    this.#flusher.fail(this.#failure);
-    this.#checkpointer.stop();
-    this.#distrustTail().catch((cause: unknown) => {
-      logger.error({ err: cause, log: this.name }, 'could not mark the tail as not to be trusted');
-    });
-    this.onChange();
-  };
-
-  /** What was synced since the last checkpoint may have been acknowledged: it is no part of the tail. */
-  #distrustTail(): Promise<void> {
-    const end = this.#durableEnd;
-    const synced = end !== undefined && {
-      segmentBase: end.segment.baseOffset,
-      position: end.position,
-      endOffset: end.offset,
-    };
-    return this.#state.checkpoint.update({ ...synced, tailDistrusted: true });
-  }
-
-  /** For work in the background that is done again when it is due again. */
-  readonly #failUnlessPassing = (error: unknown): void => {
-    if (!isPassing(error)) this.#fail(error);
-    else this.environment.logger.warn({ err: error, log: this.name }, 'will be tried again');
-  };
 
   #appendFailure(error: unknown): ProtocolError {
-    if (!isPassing(error)) this.#fail(error);
+    if (!isPassing(error)) this.#sync.fail('append to', error);
     return storageFailure(`append to ${this.name}`, error);
   }
 
@@ -409,11 +274,15 @@ export class Log {
     return { segment, position: segment.sizeBytes, offset: this.#dataEndOffset };
   }
 
+  #tail(): LogTail {
+    return { active: this.#active, end: this.#appendedEnd(), nextOffset: this.#nextOffset };
+  }
+
   #view(): LogView {
     const appended = this.environment.config.visibility === 'appended';
     return {
       segments: this.#segments,
-      end: appended ? this.#appendedEnd() : this.#durableEnd,
+      end: appended ? this.#appendedEnd() : this.#sync.durableEnd,
       epochs: this.#state.epochs,
     };
   }

@@ -40,6 +40,8 @@ export interface Storage {
   readonly topics: TopicRegistry;
   /** A producer id that was never given before. @throws ProtocolError DISK_FULL, STORAGE_ERROR */
   nextProducerId(): Promise<number>;
+  /** True when that producer id was given out, or may have been before a restart. */
+  isIssuedProducerId(producerId: number): boolean;
   stats(): StorageStats;
   /**
    * Syncs and checkpoints everything and unlocks. The clean-stop marker is left only when every
@@ -57,18 +59,19 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   const { config, native, logger } = options;
   const now = options.now ?? Date.now;
   const dataDir = await DataDir.open(options.dataDir, native);
-  const environment: LogEnvironment = {
-    native,
-    persistence: choosePersistence(options.persist, config),
-    files: new FileCache(native, config.maxOpenSegmentFiles),
-    indexes: new IndexCache(config.indexCacheBytes),
-    flushes: new FlushScheduler(now),
-    config,
-    logger,
-    now,
-  };
   try {
     const producerIds = await ProducerIds.load(dataDir.path, config.producerIdBlock);
+    const environment: LogEnvironment = {
+      native,
+      persistence: choosePersistence(options.persist, config),
+      files: new FileCache(native, config.maxOpenSegmentFiles),
+      indexes: new IndexCache(config.indexCacheBytes),
+      flushes: new FlushScheduler(now),
+      config,
+      logger,
+      isIssuedProducerId: (producerId) => producerIds.isIssued(producerId),
+      now,
+    };
     const topics = await TopicRegistry.load(dataDir.topicsPath, dataDir.cleanStop, environment);
     return new OpenStorage(dataDir, topics, producerIds, environment);
   } catch (error) {
@@ -101,6 +104,10 @@ class OpenStorage implements Storage {
     } catch (error) {
       throw storageFailure('reserve producer ids', error);
     }
+  }
+
+  isIssuedProducerId(producerId: number): boolean {
+    return this.producerIds.isIssued(producerId);
   }
 
   stats(): StorageStats {

@@ -30,6 +30,11 @@ export class ProducerIds {
     return new ProducerIds(path, block, content);
   }
 
+  /** True when the id was given out, or may have been before a restart. */
+  isIssued(id: number): boolean {
+    return id < this.#next;
+  }
+
   async next(): Promise<number> {
     while (this.#next >= this.#reservedTo) {
       this.#reserving ??= this.#reserve().finally(() => {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { ProtocolError } from '@millrace/protocol';
+import type { Checkpoint, CheckpointFile } from './checkpoint.js';
 import type { EpochHistory } from './epoch-history.js';
 import { DataDirError } from './errors.js';
 import { readJsonFile } from './json-file.js';
@@ -14,6 +15,13 @@ interface Snapshot {
   readonly producers: unknown;
 }
 
+/** What is known of a log's producers. */
+export interface RecoveredProducers {
+  readonly states: ProducerStates;
+  /** The offset of the stored snapshot, when it says all of that; undefined when a new one is due. */
+  readonly snapshotOffset: number | undefined;
+}
+
 /**
  * What the log's batches say of their producers: the snapshot, and the batches after it. Without a
  * snapshot that can be used the whole log is walked, by its batch headers. One that was taken of a
@@ -24,23 +32,28 @@ export async function rebuildProducers(
   directory: string,
   segments: readonly Segment[],
   endOffset: number,
-  epochs: EpochHistory,
+  { epochs, checkpoint }: { readonly epochs: EpochHistory; readonly checkpoint: CheckpointFile },
   environment: LogEnvironment,
-): Promise<ProducerStates> {
+): Promise<RecoveredProducers> {
   const { config } = environment;
   const states = new ProducerStates({
     maxProducers: config.maxProducersPerPartition,
     expirationMs: config.producerExpirationMs,
   });
-  if (segments.length === 0) return states;
+  if (segments.length === 0) return { states, snapshotOffset: undefined };
   const snapshot = await readSnapshot(join(directory, PRODUCERS_FILE), environment);
   const usable =
     snapshot !== undefined &&
     snapshot.offset <= endOffset &&
     !epochs.isAbandoned(snapshot.offset) &&
     states.restore(snapshot.producers);
-  const from = usable ? snapshot.offset : 0;
-  if (from === endOffset) return states;
+  const from = usable ? heldTo(snapshot.offset, endOffset, checkpoint.current) : 0;
+  const { version } = states;
+  const recovered = (): RecoveredProducers => {
+    const complete = usable && states.version === version;
+    return { states, snapshotOffset: complete ? snapshot.offset : undefined };
+  };
+  if (from === endOffset) return recovered();
   const nowMs = environment.now();
   for (const [i, segment] of segments.entries()) {
     const next = segments[i + 1];
@@ -57,7 +70,14 @@ export async function rebuildProducers(
       );
     }
   }
-  return states;
+  return recovered();
+}
+
+/** Up to where the log was looked through, and nothing found that the snapshot lacks. */
+function heldTo(offset: number, endOffset: number, checkpoint: Checkpoint | undefined): number {
+  if (checkpoint?.snapshotOffset !== offset) return offset;
+  const { snapshotHoldsTo } = checkpoint;
+  return snapshotHoldsTo > offset && snapshotHoldsTo <= endOffset ? snapshotHoldsTo : offset;
 }
 
 async function readSnapshot(

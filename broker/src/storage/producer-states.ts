@@ -34,10 +34,22 @@ export class ProducerStates {
   /** Insertion order is order of last use, so that the longest idle is the first. */
   readonly #producers = new Map<number, ProducerState>();
 
+  #version = 0;
+
   constructor(private readonly limits: ProducerLimits) {}
+
+  /** Changes whenever a snapshot would come out different. */
+  get version(): number {
+    return this.#version;
+  }
 
   get size(): number {
     return this.#producers.size;
+  }
+
+  /** True when a batch of that producer is remembered. */
+  knows(producerId: number): boolean {
+    return this.#producers.has(producerId);
   }
 
   /**
@@ -74,6 +86,7 @@ export class ProducerStates {
   record(batch: BatchHeader, baseOffset: number, endLsn: number, nowMs: number): void {
     const { producerId, producerEpoch, baseSequence, recordCount } = batch;
     if (producerId < 0) return;
+    this.#version += 1;
     const known = this.#producers.get(producerId);
     const appended: AppendedBatch = {
       baseSequence,
@@ -112,13 +125,10 @@ export class ProducerStates {
       if (decoded === undefined) return false;
       entries.push(decoded);
     }
+    this.#version += 1;
     this.#producers.clear();
     for (const [id, state] of entries) this.#producers.set(id, state);
     return true;
-  }
-
-  clear(): void {
-    this.#producers.clear();
   }
 
   #forget(nowMs: number): void {

@@ -56,7 +56,7 @@ export async function recoverLog(
   // With a slot lost, the checkpoint may be the one before the last: what it says can be too little.
   const { slotLost } = found.checkpoint;
   const trusted = current !== undefined && cleanStop && !current.tailDistrusted && !slotLost;
-  const ceiling = (current?.ceiling ?? 0) + (slotLost ? lostReservation(environment) : 0);
+  const ceiling = (current?.ceiling ?? 0) + (slotLost ? (current?.reservationStep ?? 0) : 0);
   const end =
     current === undefined
       ? { segmentBase: 0, position: 0, offset: 0, cutBytes: 0 }
@@ -79,6 +79,7 @@ export async function recoverLog(
   const { latest } = found.epochs;
   const epoch = Math.max(current?.leaderEpoch ?? 0, latest?.epoch ?? 0);
   const begun = nextOffset === end.offset || nextOffset === latest?.startOffset;
+  const producers = await rebuildProducers(directory, segments, end.offset, found, environment);
   return {
     segments,
     startOffset: current?.startOffset ?? 0,
@@ -87,14 +88,10 @@ export async function recoverLog(
     leaderEpoch: begun ? epoch : epoch + 1,
     checkpoint: found.checkpoint,
     epochs: found.epochs,
-    producers: await rebuildProducers(directory, segments, end.offset, found.epochs, environment),
+    producers: producers.states,
+    snapshotOffset: producers.snapshotOffset,
     cutBytes: end.cutBytes,
   };
-}
-
-/** The most by which the ceiling in a lost slot can exceed the one in the slot before it. */
-function lostReservation({ config }: LogEnvironment): number {
-  return Math.max(config.offsetCeilingBlock, config.maxRecordsPerBatch);
 }
 
 async function readDirectory(name: string, directory: string): Promise<Found> {

@@ -7,14 +7,16 @@ import { errnoOf } from './errors.js';
 import type { FileRegion } from './file-region.js';
 import type { LogEnvironment } from './log-environment.js';
 import { OffsetIndex } from './offset-index.js';
-import type { StorageFile } from './persistence/file.js';
 import { indexFileName, logFileName } from './segment-name.js';
 import type { SharedFile } from './shared-file.js';
+import { nextTurn, warmIfCold } from './warm-up.js';
 
 /** Ends of regions given lately, whose offsets tailing readers come back with. */
 const REMEMBERED_POSITIONS = 64;
 /** Reads of a walk through a whole segment. */
 const WALK_WINDOW_BYTES = 1024 * 1024;
+/** How far batches are walked in one turn of the event loop; a lookup by the index ends long before. */
+const WALK_TURN_BYTES = 1024 * 1024;
 
 /**
  * One file of a partition's log, as readers see it: record batches from `baseOffset` on, and a sparse
@@ -230,7 +232,10 @@ export class Segment {
     return length;
   }
 
-  /** The first batch from `from` on for which `stop` holds. Cold pages are read off the main thread. */
+  /**
+   * The first batch from `from` on for which `stop` holds. Cold pages are read off the main thread, and
+   * a long walk takes many turns of the event loop.
+   */
   async #walk(
     from: number,
     end: number,
@@ -240,9 +245,17 @@ export class Segment {
     if (from >= end) return undefined;
     const shared = this.acquire();
     try {
-      await warmIfCold(shared.file, from, Math.min(end - from, windowBytes ?? WALK_WINDOW_BYTES));
       const scanner = new BatchScanner(shared.file, from, end, windowBytes);
+      let turnEnds = from;
       for (;;) {
+        const { position } = scanner;
+        if (position >= turnEnds) {
+          if (position > from) await nextTurn();
+          // The last read of this turn may begin just before its end.
+          const reads = WALK_TURN_BYTES + scanner.windowBytes;
+          await warmIfCold(shared.file, position, Math.min(end - position, reads));
+          turnEnds = position + WALK_TURN_BYTES;
+        }
         const batch = scanner.next();
         if (batch === undefined) return undefined;
         if (stop(batch)) return batch;
@@ -258,10 +271,4 @@ export class Segment {
       `${this.logPath}: there is no record batch at byte ${position}, where one must start`,
     );
   }
-}
-
-/** Waits until the range is in the page cache, where that can be known and is not so already. */
-async function warmIfCold(file: StorageFile, position: number, length: number): Promise<void> {
-  if (file.native?.residency(position, length) !== 'cold') return;
-  await file.native.warm(position, length);
 }

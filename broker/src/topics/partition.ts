@@ -182,25 +182,35 @@ export class Partition {
   }
 
   #inspect(bytes: ByteChunks): BatchHeader {
-    const batches = inspectBatches(bytes, {
+    const [batch] = inspectBatches(bytes, {
       maxBatchBytes: this.config.maxMessageBytes,
       maxRecordsPerBatch: this.environment.config.maxRecordsPerBatch,
       maxTimestampMs: this.environment.now() + this.config.timestampAfterMaxMs,
+      maxBatches: 1,
     });
-    const [batch] = batches;
-    if (batch !== undefined && batches.length === 1) return batch.header;
-    throw new ProtocolError(
-      'INVALID_RECORD',
-      `${this.name}: an entry of a produce request holds exactly one batch, not ${batches.length}`,
-    );
+    if (batch === undefined) throw new Error(`${this.name}: no batch was found, and no error`);
+    return batch.header;
   }
 
   #appendNow(log: Log, bytes: ByteChunks, batch: BatchHeader): AppendedAt {
-    const repeated = batch.producerId >= 0 ? log.producers.check(batch) : undefined;
-    if (repeated !== undefined) return repeated;
+    if (batch.producerId >= 0) {
+      this.#checkIssued(log, batch.producerId);
+      const repeated = log.producers.check(batch);
+      if (repeated !== undefined) return repeated;
+    }
     const appended = log.append(bytes, batch);
     if (this.#listeners.size > 0) this.notify();
     return appended;
+  }
+
+  /** An id that is made up will be somebody's one day, who would then be taken for this one. */
+  #checkIssued(log: Log, producerId: number): void {
+    if (log.producers.knows(producerId) || this.environment.isIssuedProducerId(producerId)) return;
+    throw new ProtocolError(
+      'UNKNOWN_PRODUCER_ID',
+      `${this.name}: this broker never gave out producer id ${producerId}; ask for one ` +
+        '(initProducerId)',
+    );
   }
 
   /** Appends after all appends that came before, making the log ready if need be. */

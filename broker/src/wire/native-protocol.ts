@@ -1,5 +1,6 @@
 import {
   apiOfRequest,
+  ByteChunks,
   encodeErrorFrame,
   encodeResponseFrame,
   FrameDecoder,
@@ -14,7 +15,7 @@ import type { RequestContext } from '../handlers/context.js';
 import type { AnyHandler, Reply } from '../handlers/handler.js';
 import { ConnectionFatalError } from '../handlers/handler.js';
 import { releaseParts } from '../net/outbound-queue.js';
-import type { WireDecoder, WireProtocol, WireReply } from './wire-protocol.js';
+import type { Received, WireDecoder, WireProtocol, WireReply } from './wire-protocol.js';
 
 export interface NativeProtocolOptions {
   /** One for each API that is served. */
@@ -29,10 +30,17 @@ interface Route {
   readonly counters: ApiCounters;
 }
 
+/** A frame; its payload is gone when its API takes none. */
+interface NativeFrame extends Frame {
+  readonly droppedPayloadBytes?: number;
+}
+
 const noBody = [] as const;
+/** A frame and a request without any field, and what serving keeps of it. */
+const DECODED_FRAME_BYTES = 512;
 
 /** The native protocol: frames to handlers, replies and errors to frames. It knows no storage. */
-export class NativeProtocol implements WireProtocol<Frame> {
+export class NativeProtocol implements WireProtocol<NativeFrame> {
   readonly #routes = new Map<number, Route>();
   readonly #options: NativeProtocolOptions;
 
@@ -44,22 +52,31 @@ export class NativeProtocol implements WireProtocol<Frame> {
     }
   }
 
-  newDecoder(): WireDecoder<Frame> {
+  newDecoder(): WireDecoder<NativeFrame> {
     return new FrameDecoder(this.#options.frameLimits);
   }
 
   /** Header fields are values of their own: no message has binary fields. */
-  sharesMemory(frame: Frame): boolean {
-    return frame.payload.length > 0;
+  receive(frame: Frame): Received<NativeFrame> {
+    const decodedBytes = DECODED_FRAME_BYTES + memoryOf(frame.fields);
+    const { payload } = frame;
+    if (payload.length === 0) return { frame, sharesMemory: false, decodedBytes };
+    const route = this.#routes.get(frame.apiKey);
+    if (route?.handler.takesPayload === true) return { frame, sharesMemory: true, decodedBytes };
+    const without = { ...frame, payload: ByteChunks.empty, droppedPayloadBytes: payload.length };
+    return { frame: without, sharesMemory: false, decodedBytes };
   }
 
-  async serve(frame: Frame, context: RequestContext): Promise<WireReply | undefined> {
+  async serve(frame: NativeFrame, context: RequestContext): Promise<WireReply | undefined> {
     const route = this.#routes.get(frame.apiKey);
     const counters = route?.counters ?? this.#options.counters.unknownApi;
     counters.requests += 1;
     try {
       const api = apiOfRequest(frame);
       if (route === undefined) throw notServed(api);
+      if (frame.droppedPayloadBytes !== undefined) {
+        throw unwantedPayload(api, frame.droppedPayloadBytes);
+      }
       const request = api.decodeRequest(frame.fields);
       const pending = route.handler.handle(request, frame.payload, context);
       const reply = pending instanceof Promise ? await pending : pending;
@@ -135,6 +152,26 @@ function encodeReply(
       { cause: error },
     );
   }
+}
+
+/**
+ * Memory of decoded fields, and of the message that is made of them: about the same again. Objects and
+ * arrays take some 50 bytes, a value in them a word, a number that is no small integer one more.
+ */
+function memoryOf(fields: readonly unknown[]): number {
+  let bytes = 100;
+  for (const field of fields) {
+    if (Array.isArray(field)) bytes += 16 + memoryOf(field);
+    else bytes += typeof field === 'string' ? 32 + field.length : 32;
+  }
+  return bytes;
+}
+
+function unwantedPayload(api: Api<unknown, unknown>, bytes: number): ProtocolError {
+  return new ProtocolError(
+    'INVALID_REQUEST',
+    `${api.name}: ${bytes} bytes follow the header, but this request takes no payload`,
+  );
 }
 
 function notServed(api: Api<unknown, unknown>): ProtocolError {

@@ -18,17 +18,26 @@ export interface WireDecoder<Frame> {
   readonly bufferedBytes: number;
 }
 
+/** A request that has come, before it is served. */
+export interface Received<Frame> {
+  readonly frame: Frame;
+  /**
+   * Whether the frame refers to the bytes that it was decoded from. They are kept until it was served
+   * and are written over afterwards.
+   */
+  readonly sharesMemory: boolean;
+  /** Memory that it takes besides those bytes, while it waits and is served; an estimate. */
+  readonly decodedBytes: number;
+}
+
 /**
  * A protocol that a listener speaks. Connections know no more of it than this, so another one (on
  * another port) is another implementation.
  */
 export interface WireProtocol<Frame> {
   newDecoder(): WireDecoder<Frame>;
-  /**
-   * Whether the frame refers to the bytes that it was decoded from. They are kept until it was served
-   * and are written over afterwards.
-   */
-  sharesMemory(frame: Frame): boolean;
+  /** Takes a frame in. One that has no use for its payload lets go of it here. */
+  receive(frame: Frame): Received<Frame>;
   /**
    * Serves one request. Handlers run synchronously up to their first wait, so requests reach the
    * log in the order of these calls.

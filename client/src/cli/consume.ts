@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { StartPosition } from '../consumer/options.js';
+import { quoted } from '../util/text.js';
 import { withSession, type Environment, type Session } from './environment.js';
 import { OutputClosedError, UsageError } from './exit.js';
 import { jsonLine, parseFormat, valueLine, type Formatter } from './format.js';
@@ -31,9 +32,16 @@ export function consumeCommand(environment: Environment): Command {
       'after',
       '\nFormat: %t topic, %p partition, %o offset, %T timestamp (Unix, ms), %k key, %v value,\n' +
         '%h headers (name=value,…), %% a percent sign, \\n \\t \\r \\0 \\\\. Default: %v\\n\n' +
-        'Bytes are printed as they are. With --json, what is not UTF-8 is {"base64": "…"}.\n' +
+        'Bytes are printed as they are; of a null key or value nothing, as of an empty one: only\n' +
+        '--json tells them apart (null, ""). There, what is not UTF-8 is {"base64": "…"}, and a\n' +
+        'header that occurs several times has an array of its values.\n\n' +
         'Reading starts at the beginning, as kcat does: nothing is skipped unless asked for.\n' +
-        'Ctrl-C exits with 130; a reader that goes away (| head) ends it quietly with 0.',
+        'An offset counts in each partition: one past the end of a partition starts at its end,\n' +
+        'one before its beginning at its beginning. A time without a zone (Z, +01:00) is local\n' +
+        'time; a date alone is its midnight. Reading then starts at the first message of that\n' +
+        'time or later.\n\n' +
+        'Ctrl-C exits with 130, SIGTERM with 143; a reader that goes away (| head) ends it\n' +
+        'quietly with 0.',
     )
     .action((topic: string, options: ConsumeOptions) => {
       const format = chooseFormat(options);
@@ -89,15 +97,21 @@ function chooseFormat({ format, json }: ConsumeOptions): Formatter {
 
 function parseFrom(text: string): StartPosition {
   if (text === 'beginning' || text === 'end') return text;
-  if (/^\d+$/.test(text)) return { offset: Number(text) };
-  const date = /^\d{4}-\d{2}/.test(text) ? new Date(text) : undefined;
+  if (/^\d+$/.test(text)) return { offset: Number(text), clamp: true };
+  const date = /^\d{4}-\d{2}/.test(text) ? new Date(withTime(text)) : undefined;
   if (date !== undefined && !Number.isNaN(date.getTime())) return date;
   throw new UsageError(
-    `--from takes beginning, end, an offset or a time such as 2026-01-31T12:00:00Z, not "${text}"`,
+    '--from takes beginning, end, an offset or a time such as 2026-01-31T12:00:00Z, ' +
+      `not ${quoted(text)}`,
   );
+}
+
+/** A date alone would be UTC, unlike a date with a time (ECMAScript, Date Time String Format). */
+function withTime(text: string): string {
+  return /^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00` : text;
 }
 
 function parsePartition(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new UsageError(`--partition takes a number from 0 on, not "${text}"`);
+  throw new UsageError(`--partition takes a number from 0 on, not ${quoted(text)}`);
 }

@@ -1,6 +1,10 @@
 import { Millrace } from '../client.js';
 import type { ClientEvent } from '../events.js';
-import { exitCode, InterruptedError } from './exit.js';
+import { InterruptedError } from './exit.js';
+import { explain } from './explain.js';
+
+/** After Ctrl-C, what was read is still sent for this long. */
+const CLOSE_TIMEOUT_MS = 2_000;
 
 /** What a command runs in; tests give their own. */
 export interface Environment {
@@ -28,16 +32,17 @@ export async function withSession(
   work: (session: Session) => Promise<void>,
 ): Promise<void> {
   const controller = new AbortController();
-  const interrupt = (): void => {
-    if (controller.signal.aborted) process.exit(exitCode.interrupted);
-    controller.abort(new InterruptedError('Interrupted'));
+  const interrupt = (signal: 'SIGINT' | 'SIGTERM'): void => {
+    const reason = new InterruptedError(signal);
+    if (controller.signal.aborted) process.exit(reason.exitCode);
+    controller.abort(reason);
   };
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);
   const client = new Millrace({
     brokers: environment.broker().split(','),
     clientId: 'millrace-cli',
-    closeTimeoutMs: 5_000,
+    closeTimeoutMs: CLOSE_TIMEOUT_MS,
     onEvent: (event) => report(environment, event),
   });
   try {
@@ -52,8 +57,8 @@ export async function withSession(
 
 /** Waiting for a broker that went away must not look like having nothing to read. */
 function report({ stderr }: Environment, event: ClientEvent): void {
-  if (event.type === 'warning') stderr.write(`millrace: ${event.error.message}\n`);
+  if (event.type === 'warning') stderr.write(`millrace: ${explain(event.error)}\n`);
   if (event.type === 'retry' && event.attempt === 3) {
-    stderr.write(`millrace: ${event.error.message}; still trying (${event.action})\n`);
+    stderr.write(`millrace: ${explain(event.error)}; still trying (${event.action})\n`);
   }
 }

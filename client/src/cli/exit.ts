@@ -1,5 +1,3 @@
-import { MillraceError } from '../errors.js';
-
 /** Exit codes of the command. */
 export const exitCode = {
   ok: 0,
@@ -9,6 +7,8 @@ export const exitCode = {
   usage: 2,
   /** Ended by Ctrl-C (128 + SIGINT), as shells expect, so that a script stops there too. */
   interrupted: 130,
+  /** Ended by SIGTERM (128 + 15), likewise. */
+  terminated: 143,
 } as const;
 
 /** A wrong command line. */
@@ -21,28 +21,17 @@ export class OutputClosedError extends Error {
   override readonly name = 'OutputClosedError';
 }
 
-/** The reason of the abort that Ctrl-C causes. */
+/** Something failed that the command itself found out; the message is the whole line. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+}
+
+/** The reason of the abort that Ctrl-C or SIGTERM causes. */
 export class InterruptedError extends Error {
   override readonly name = 'InterruptedError';
-}
-
-/** One line that says what happened and what to do. */
-export function explain(error: unknown, broker: string): string {
-  if (error instanceof AggregateError) {
-    return error.errors.map((each) => explain(each, broker)).join('; ');
+  readonly exitCode: number;
+  constructor(signal: 'SIGINT' | 'SIGTERM') {
+    super(`Ended by ${signal}`);
+    this.exitCode = signal === 'SIGINT' ? exitCode.interrupted : exitCode.terminated;
   }
-  if (!(error instanceof Error)) return oneLine(String(error));
-  if (error instanceof MillraceError && error.code === 'CONNECTION_FAILED') {
-    const message = error.message.replace(/^Cannot reach/, 'cannot reach');
-    if (!message.startsWith('cannot reach')) return oneLine(message);
-    return oneLine(
-      `${message}; is it running? Start one with \`npm start\`, or name another with ` +
-        `--broker host:port (now ${broker})`,
-    );
-  }
-  return oneLine(error.message);
-}
-
-function oneLine(text: string): string {
-  return text.replace(/\s*\n\s*/g, ' ');
 }

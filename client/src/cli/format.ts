@@ -1,4 +1,5 @@
 import type { Message } from '../consumer/message.js';
+import { quoted } from '../util/text.js';
 import { UsageError } from './exit.js';
 
 /** Makes the bytes to print for a message. */
@@ -52,22 +53,18 @@ export function parseFormat(format: string): Formatter {
   };
   for (let index = 0; index < format.length; index += 1) {
     const character = format.charAt(index);
-    if (character !== '%' && character !== '\\') {
-      literal += character;
-      continue;
-    }
-    index += 1;
-    const letter = format.charAt(index);
-    if (character === '\\') {
-      const escaped = escapes[letter];
-      if (escaped === undefined) throw unknown(`\\${letter}`);
-      literal += escaped;
-    } else {
+    if (character === '%') {
+      const letter = format.charAt((index += 1));
       const field = fields[letter];
       if (field === undefined) throw unknown(`%${letter}`);
       endLiteral();
       pieces.push(field);
-    }
+    } else if (character === '\\') {
+      const letter = format.charAt((index += 1));
+      const escaped = escapes[letter];
+      if (escaped === undefined) throw unknown(`\\${letter}`);
+      literal += escaped;
+    } else literal += character;
   }
   endLiteral();
   return (message) =>
@@ -80,34 +77,25 @@ export function parseFormat(format: string): Formatter {
 }
 
 /**
+ * Text in which `\n`, `\t`, `\r`, `\0` and `\\` stand for what they mean in a format.
+ *
+ * @param option what to name when there is something else after a backslash
+ * @throws UsageError
+ */
+export function unescaped(text: string, option: string): string {
+  return text.replace(/\\([^]?)/g, (sequence, letter: string) => {
+    const meant = escapes[letter];
+    if (meant !== undefined) return meant;
+    throw new UsageError(`${option} knows \\n \\t \\r \\0 \\\\, but not ${quoted(sequence)}`);
+  });
+}
+
+/**
  * One JSON object per line. Key, value and header values are strings where they are valid UTF-8,
  * else `{"base64": "…"}`.
  */
 export function jsonLine(message: Message): Buffer {
-  const { topic, partition, offset, timestampMs, headers } = message;
-  const record = {
-    topic,
-    partition,
-    offset,
-    timestampMs,
-    key: textOrBase64(message.key),
-    value: textOrBase64(message.value),
-    headers: Object.fromEntries(
-      Object.entries(headers).map(([name, value]) => [name, textOrBase64(value)]),
-    ),
-  };
-  return Buffer.from(`${JSON.stringify(record)}\n`);
-}
-
-const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-function textOrBase64(bytes: Buffer | null): string | null | { readonly base64: string } {
-  if (bytes === null) return null;
-  try {
-    return strictUtf8.decode(bytes);
-  } catch {
-    return { base64: bytes.toString('base64') };
-  }
+  return Buffer.from(`${JSON.stringify(message)}\n`);
 }
 
 function formatHeaders(message: Message): Buffer {
@@ -120,6 +108,6 @@ function formatHeaders(message: Message): Buffer {
 
 function unknown(sequence: string): UsageError {
   return new UsageError(
-    `--format knows %t %p %o %T %k %v %h %% and \\n \\t \\r \\0 \\\\, but not "${sequence}"`,
+    `--format knows %t %p %o %T %k %v %h %% and \\n \\t \\r \\0 \\\\, but not ${quoted(sequence)}`,
   );
 }

@@ -1,11 +1,22 @@
 const NEWLINE = 0x0a;
 
+/** A line is longer than it may be. */
+export class LineTooLongError extends RangeError {
+  override readonly name = 'LineTooLongError';
+  /** Counts from 1. */
+  readonly line: number;
+  constructor(line: number, maxLineBytes: number) {
+    super(`line ${line} is longer than ${maxLineBytes} bytes`);
+    this.line = line;
+  }
+}
+
 /**
  * The lines of a byte stream without their newline, as they are (a carriage return stays). The
  * last line needs no newline; an empty rest is no line.
  *
  * @param maxLineBytes longer lines are an error, so that memory stays bounded.
- * @throws RangeError naming the line.
+ * @throws LineTooLongError after all lines before it.
  */
 export async function* linesOf(
   chunks: AsyncIterable<Buffer | string>,
@@ -14,18 +25,16 @@ export async function* linesOf(
   let rest: Buffer[] = [];
   let restBytes = 0;
   let count = 0;
-  const tooLong = (bytes: number): void => {
-    if (bytes <= maxLineBytes) return;
-    throw new RangeError(`line ${count + 1} is longer than ${maxLineBytes} bytes`);
-  };
   for await (const data of chunks) {
     const chunk = typeof data === 'string' ? Buffer.from(data) : data;
     const lines: Buffer[] = [];
     let start = 0;
+    let tooLong = false;
     for (;;) {
       const end = chunk.indexOf(NEWLINE, start);
       if (end < 0) break;
-      tooLong(restBytes + end - start);
+      tooLong = restBytes + end - start > maxLineBytes;
+      if (tooLong) break;
       const line = chunk.subarray(start, end);
       lines.push(rest.length === 0 ? line : Buffer.concat([...rest, line]));
       rest = [];
@@ -33,12 +42,13 @@ export async function* linesOf(
       count += 1;
       start = end + 1;
     }
-    if (start < chunk.length) {
+    if (start < chunk.length && !tooLong) {
       rest.push(chunk.subarray(start));
       restBytes += chunk.length - start;
-      tooLong(restBytes);
+      tooLong = restBytes > maxLineBytes;
     }
     if (lines.length > 0) yield lines;
+    if (tooLong) throw new LineTooLongError(count + 1, maxLineBytes);
   }
   if (restBytes > 0) yield [Buffer.concat(rest)];
 }

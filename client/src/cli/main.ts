@@ -1,16 +1,18 @@
 import { Command, CommanderError, Option } from 'commander';
 import { InvalidArgumentError } from '../errors.js';
 import { DEFAULT_PORT } from '../net/address.js';
+import { shortened } from '../util/text.js';
 import { CLIENT_VERSION } from '../version.js';
 import { consumeCommand } from './consume.js';
 import type { Environment } from './environment.js';
-import { exitCode, explain, InterruptedError, OutputClosedError, UsageError } from './exit.js';
+import { exitCode, InterruptedError, OutputClosedError, UsageError } from './exit.js';
+import { explain, oneLine } from './explain.js';
 import { produceCommand } from './produce.js';
 import { topicCommand } from './topic.js';
 
 /**
  * Runs the `millrace` command and sets the process's exit code: 0 done, 1 failed (one line on
- * stderr says why), 2 wrong usage, 130 ended by Ctrl-C.
+ * stderr says why), 2 wrong usage, 130 ended by Ctrl-C, 143 by SIGTERM.
  *
  * @param argv as `process.argv`
  */
@@ -40,7 +42,9 @@ export async function run(argv: readonly string[]): Promise<void> {
     program.addCommand(command);
   }
   everyCommand(program, (command) => {
-    command.exitOverride().showHelpAfterError('(--help tells more)');
+    command.exitOverride().configureOutput({
+      outputError: (text, write) => write(`millrace: ${usage(text, pathOf(command))}\n`),
+    });
   });
   try {
     await program.parseAsync(argv);
@@ -55,6 +59,18 @@ function everyCommand(command: Command, apply: (command: Command) => void): void
   for (const child of command.commands) everyCommand(child, apply);
 }
 
+/** What commander says of a wrong command line, as the other errors look. */
+function usage(text: string, command: string): string {
+  const words = oneLine(text)
+    .replace(/^error: /, '')
+    .replace(/\S{81,}/g, shortened);
+  return `${words.replace(/\.$/, '')} (\`${command} --help\` tells more)`;
+}
+
+function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
+}
+
 /** The exit code for what ended a command; prints the line that goes with it. */
 function codeOf(error: unknown, broker: string): number {
   // Commander has printed its own.
@@ -62,7 +78,7 @@ function codeOf(error: unknown, broker: string): number {
     return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
   }
   if (error instanceof OutputClosedError) return exitCode.ok;
-  if (error instanceof InterruptedError) return exitCode.interrupted;
+  if (error instanceof InterruptedError) return error.exitCode;
   process.stderr.write(`millrace: ${explain(error, broker)}\n`);
   const wrongUsage = error instanceof UsageError || error instanceof InvalidArgumentError;
   return wrongUsage ? exitCode.usage : exitCode.failed;

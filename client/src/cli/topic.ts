@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { TopicDescription } from '../admin-types.js';
+import { counted, quoted } from '../util/text.js';
 import { withSession, type Environment } from './environment.js';
 import { UsageError } from './exit.js';
 import { collect, positiveInteger } from './parse.js';
@@ -31,18 +32,24 @@ function addCreate(topic: Command, environment: Environment): void {
     .argument('<name>')
     .option('-p, --partitions <count>', 'how many partitions', positiveInteger('--partitions'), 1)
     .option('-c, --config <key=value...>', 'configuration, such as segment.bytes=67108864', collect)
+    .option('--if-not-exists', 'be content with a topic that exists already')
     .option('--json', 'print JSON')
+    .addHelpText(
+      'after',
+      '\nWith --if-not-exists, partitions and configuration of a topic that exists already are\n' +
+        'not compared with those given.',
+    )
     .action((name: string, options: CreateOptions) => {
       const config = Object.fromEntries((options.config ?? []).map(parseConfig));
       return withSession(environment, async ({ client, signal }) => {
-        const { partitions } = options;
-        const created = await client.admin.createTopic({ name, partitions, config }, { signal });
-        const plural = created.partitions === 1 ? '' : 's';
-        environment.stdout.write(
-          options.json === true
-            ? `${JSON.stringify(created)}\n`
-            : `Created topic ${name} with ${created.partitions} partition${plural}\n`,
-        );
+        const { partitions, ifNotExists = false } = options;
+        const spec = { name, partitions, config, ifNotExists };
+        const created = await client.admin.createTopic(spec, { signal });
+        const count = counted(created.partitions, 'partition');
+        const said = created.existed
+          ? `Topic ${name} exists already, with ${count}\n`
+          : `Created topic ${name} with ${count}\n`;
+        environment.stdout.write(options.json === true ? `${JSON.stringify(created)}\n` : said);
       });
     });
 }
@@ -88,12 +95,13 @@ function addDescribe(topic: Command, environment: Environment): void {
 interface CreateOptions {
   readonly partitions: number;
   readonly config?: readonly string[];
+  readonly ifNotExists?: boolean;
   readonly json?: boolean;
 }
 
 function parseConfig(text: string): readonly [string, string] {
   const at = text.indexOf('=');
-  if (at <= 0) throw new UsageError(`--config takes key=value, not "${text}"`);
+  if (at <= 0) throw new UsageError(`--config takes key=value, not ${quoted(text)}`);
   return [text.slice(0, at), text.slice(at + 1)];
 }
 

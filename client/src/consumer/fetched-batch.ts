@@ -1,6 +1,11 @@
 import { ProtocolError, RecordBatchView, type RecordCursor } from '@millrace/protocol';
 import { CorruptMessageError } from '../errors.js';
-import { Message } from './message.js';
+import { INSPECT, type Inspect } from '../util/readable.js';
+import { partitionName } from '../util/text.js';
+import { Message, type MessageJson } from './message.js';
+
+/** Messages that `console.log` shows of a batch. */
+const MAX_SHOWN_MESSAGES = 3;
 
 /** What of a fetched partition a batch needs to know. */
 export interface BatchOrigin {
@@ -10,6 +15,17 @@ export interface BatchOrigin {
   readonly fromOffset: number;
   /** Offset that the partition's next message would get, when this was fetched. */
   readonly highWatermark: number;
+}
+
+/** A batch as `JSON.stringify` writes it. */
+export interface FetchedBatchJson {
+  readonly topic: string;
+  readonly partition: number;
+  readonly baseOffset: number;
+  readonly lastOffset: number;
+  readonly highWatermark: number;
+  readonly count: number;
+  readonly messages: readonly MessageJson[];
 }
 
 /**
@@ -87,6 +103,35 @@ export class FetchedBatch implements Iterable<Message> {
     }
   }
 
+  /**
+   * Everything of the batch, for `JSON.stringify`.
+   *
+   * @throws CorruptMessageError naming topic, partition and offset.
+   */
+  toJSON(): FetchedBatchJson {
+    return { ...this.#summary(), messages: Array.from(this, (message) => message.toJSON()) };
+  }
+
+  /** Where the batch lies and its first messages, for `console.log`. */
+  [INSPECT](depth: number, options: object, inspect: Inspect): string {
+    if (depth < 0) return '[FetchedBatch]';
+    const messages: unknown[] = [];
+    try {
+      for (const message of this) {
+        if (messages.push(message) === MAX_SHOWN_MESSAGES) break;
+      }
+    } catch (error) {
+      // Showing what cannot be read must not fail; reading it will.
+      messages.push(error);
+    }
+    return `FetchedBatch ${inspect({ ...this.#summary(), messages }, options)}`;
+  }
+
+  #summary(): Omit<FetchedBatchJson, 'messages'> {
+    const { topic, partition, baseOffset, lastOffset, highWatermark, count } = this;
+    return { topic, partition, baseOffset, lastOffset, highWatermark, count };
+  }
+
   /** Records before the wanted offset: a fetch gives whole batches. */
   #skip(): number {
     if (this.#skipped !== undefined) return this.#skipped;
@@ -114,8 +159,8 @@ export function corrupt(
 ): CorruptMessageError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new CorruptMessageError(
-    `Damaged data in ${topic}-${partition} at offset ${offset}: ${reason}. Nothing was skipped; ` +
-      `to go on behind it start from a later offset`,
+    `Damaged data in ${partitionName(topic, partition)} at offset ${offset}: ` +
+      `${reason}. Nothing was skipped; to go on behind it start from a later offset`,
     { topic, partition, offset, cause },
   );
 }

@@ -11,6 +11,7 @@ import {
 import type { Address } from '../net/address.js';
 import { ignore, sleep } from '../util/async.js';
 import { backoffMs } from '../util/backoff.js';
+import { partitionName, quoted } from '../util/text.js';
 import type { ResolvedConsumerOptions } from './options.js';
 import type { PartitionReader, PendingBatch } from './partition-reader.js';
 import { resetOffset } from './start-offsets.js';
@@ -162,7 +163,7 @@ export class Fetcher {
       this.#reset(reader);
       return undefined;
     }
-    const action = `fetch ${topic}-${partition} from offset ${reader.fetchOffset}`;
+    const action = `fetch ${partitionName(topic, partition)} from offset ${reader.fetchOffset}`;
     const error = new BrokerError(cause, { broker, topic, partition, action });
     if (doubtsMetadata(error)) this.#cluster.forget(topic);
     return error;
@@ -231,7 +232,7 @@ export class Fetcher {
         if (reader.topicId !== route.topicId) throw recreated(reader, route);
         if ((route.partitions[reader.partition]?.leader ?? -1) >= 0) continue;
         this.#cluster.forget(name);
-        const where = `${name}-${reader.partition}`;
+        const where = partitionName(name, reader.partition);
         await this.#backOff('fetch', new ConnectionError(`${where} has no leader`, {}));
       }
     }
@@ -255,7 +256,7 @@ function checkFits(
 }
 
 function deleted(topic: string, cause: Error): UnknownTopicError {
-  return new UnknownTopicError(`The topic "${topic}" was deleted while it was read`, {
+  return new UnknownTopicError(`The topic ${quoted(topic)} was deleted while it was read`, {
     topic,
     cause,
   });
@@ -264,8 +265,8 @@ function deleted(topic: string, cause: Error): UnknownTopicError {
 function recreated(reader: PartitionReader, route: TopicRoute): TopicRecreatedError {
   const { topic, topicId, partition, fetchOffset } = reader;
   return new TopicRecreatedError(
-    `The topic "${topic}" was deleted and made again while it was read (id ${topicId} then, ` +
-      `${route.topicId} now): offset ${fetchOffset} means nothing there. Start a new consumer`,
+    `The topic ${quoted(topic)} was deleted and made again while it was read (id ` +
+      `${topicId} then, ${route.topicId} now): offset ${fetchOffset} means nothing there. Start a new consumer`,
     { topic, partition },
   );
 }

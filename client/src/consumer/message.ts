@@ -1,7 +1,28 @@
 import { RecordView, type RecordCursor } from '@millrace/protocol';
+import {
+  excerpt,
+  INSPECT,
+  readable,
+  readableHeaders,
+  type Inspect,
+  type Readable,
+  type ReadableHeaders,
+} from '../util/readable.js';
 
 /** Header values by name; of names that occur several times, the last. */
 export type ReceivedHeaders = Readonly<Record<string, Buffer | null>>;
+
+/** A message as `JSON.stringify` writes it: bytes as text, or `{ base64 }` where they are none. */
+export interface MessageJson {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly timestampMs: number;
+  readonly key: Readable;
+  readonly value: Readable;
+  /** A name that occurs several times has an array of its values. */
+  readonly headers: ReadableHeaders;
+}
 
 /**
  * A message as it was received. Key, value and header values are views of the fetched bytes: they
@@ -62,5 +83,22 @@ export class Message {
   json(): unknown {
     const text = this.text();
     return text === null ? null : (JSON.parse(text) as unknown);
+  }
+
+  /** Everything of the message, for `JSON.stringify`. */
+  toJSON(): MessageJson {
+    const { topic, partition, offset, timestampMs, key, value } = this;
+    const headers = readableHeaders(this.headerEntries);
+    const shown = { key: readable(key), value: readable(value), headers };
+    return { topic, partition, offset, timestampMs, ...shown };
+  }
+
+  /** As {@link toJSON}, for `console.log`, with long values cut. */
+  [INSPECT](depth: number, options: object, inspect: Inspect): string {
+    if (depth < 0) return '[Message]';
+    const { topic, partition, offset, timestampMs, key, value } = this;
+    const headers = readableHeaders(this.headerEntries, excerpt);
+    const shown = { key: excerpt(key), value: excerpt(value), headers };
+    return `Message ${inspect({ topic, partition, offset, timestampMs, ...shown }, options)}`;
   }
 }

@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from '../errors.js';
 import { choiceOption, integerOption } from '../util/check.js';
+import { checkKeys, type KeysOf } from '../util/known-keys.js';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -16,7 +17,11 @@ export const consumerDefaults = {
 export type StartPosition =
   | 'beginning'
   | 'end'
-  | { readonly offset: number }
+  /**
+   * In every partition this offset. Where one does not hold it, `onOutOfRange` says what to do;
+   * with `clamp`, reading starts there at the nearest it has: its beginning or its end.
+   */
+  | { readonly offset: number; readonly clamp?: boolean | undefined }
   /** The first message at or after the time (Unix, ms); the end when there is none. */
   | { readonly timestampMs: number }
   | Date;
@@ -71,9 +76,24 @@ export interface ResolvedConsumerOptions {
   readonly signal: AbortSignal | undefined;
 }
 
+const optionKeys: KeysOf<ConsumerOptions> = {
+  topics: true,
+  from: true,
+  partitions: true,
+  maxBytes: true,
+  prefetchBytes: true,
+  maxWaitMs: true,
+  minBytes: true,
+  checkCrc: true,
+  exitAtEnd: true,
+  onOutOfRange: true,
+  signal: true,
+};
+
 /** @throws InvalidArgumentError that names the option and what it takes. */
 export function resolveConsumerOptions(options: ConsumerOptions): ResolvedConsumerOptions {
   const d = consumerDefaults;
+  checkKeys('consumer option', options, optionKeys);
   const { topics, partitions } = options;
   if (!Array.isArray(topics) || topics.length === 0) {
     throw new InvalidArgumentError('topics must name at least one topic');

@@ -1,7 +1,9 @@
 import { BEGINNING_TIMESTAMP, END_TIMESTAMP } from '@millrace/protocol';
 import type { CallLimits, Cluster, TopicRoute } from '../cluster.js';
-import { OffsetOutOfRangeError, UnknownTopicError } from '../errors.js';
+import { OffsetOutOfRangeError } from '../errors.js';
+import { noSuchPartition } from '../missing.js';
 import { listOffsets } from '../offsets.js';
+import { partitionName } from '../util/text.js';
 import type { ResolvedConsumerOptions, StartPosition } from './options.js';
 import { PartitionReader } from './partition-reader.js';
 
@@ -31,10 +33,7 @@ function partitionsOf(route: TopicRoute, only: readonly number[] | undefined): r
   const count = route.partitions.length;
   for (const partition of only ?? []) {
     if (partition < count) continue;
-    throw new UnknownTopicError(
-      `"${route.name}" has no partition ${partition}: they are 0 to ${count - 1}`,
-      { topic: route.name, partition },
-    );
+    throw noSuchPartition(route.name, partition, count);
   }
   return only ?? route.partitions.map((_, partition) => partition);
 }
@@ -45,10 +44,20 @@ async function startOffsets(
   from: StartPosition,
   limits: CallLimits,
 ): Promise<number[]> {
-  if (typeof from === 'object' && 'offset' in from) return wanted.map(() => from.offset);
-  const timestampMs = timestampOf(from);
   const query = (at: number) =>
     wanted.map(({ route, partition }) => ({ topic: route.name, partition, timestampMs: at }));
+  if (typeof from === 'object' && 'offset' in from) {
+    const { offset, clamp = false } = from;
+    if (!clamp) return wanted.map(() => offset);
+    const [beginnings, ends] = await Promise.all(
+      [BEGINNING_TIMESTAMP, END_TIMESTAMP].map((at) => listOffsets(cluster, query(at), limits)),
+    );
+    return wanted.map((_, index) => {
+      const beginning = beginnings?.[index]?.offset ?? 0;
+      return Math.max(beginning, Math.min(offset, ends?.[index]?.offset ?? beginning));
+    });
+  }
+  const timestampMs = timestampOf(from);
   const answers = await listOffsets(cluster, query(timestampMs), limits);
   if (answers.every(({ offset }) => offset >= 0)) return answers.map(({ offset }) => offset);
   const ends = await listOffsets(cluster, query(END_TIMESTAMP), limits);
@@ -81,11 +90,25 @@ export async function resetOffset(
   const beginningOffset = beginning?.offset ?? 0;
   const endOffset = end?.offset ?? 0;
   if (policy === 'fail') {
-    throw new OffsetOutOfRangeError(
-      `Offset ${offset} of ${topic}-${partition} is out of range: it holds ${beginningOffset} to ` +
-        `before ${endOffset}. Start within that, or say with onOutOfRange where to go on`,
-      { topic, partition, offset, beginningOffset, endOffset },
-    );
+    throw new OffsetOutOfRangeError(outOfRange(reader, beginningOffset, endOffset), {
+      topic,
+      partition,
+      offset,
+      beginningOffset,
+      endOffset,
+    });
   }
   reader.fetchOffset = policy === 'beginning' ? beginningOffset : endOffset;
+}
+
+function outOfRange(reader: PartitionReader, beginningOffset: number, endOffset: number): string {
+  const where = partitionName(reader.topic, reader.partition);
+  const [holds, start] =
+    beginningOffset >= endOffset
+      ? [`the partition is empty, its next message gets offset ${endOffset}`, 'there']
+      : [`it holds offsets ${beginningOffset} to ${endOffset - 1}`, 'within that'];
+  return (
+    `Offset ${reader.fetchOffset} of ${where} is out of range: ${holds}. Start ${start}, or say ` +
+    'with onOutOfRange where to go on'
+  );
 }

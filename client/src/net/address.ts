@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from '../errors.js';
+import { quoted } from '../util/text.js';
 
 /** Port that a broker listens on unless told otherwise. */
 export const DEFAULT_PORT = 7070;
@@ -20,7 +21,8 @@ export function parseAddress(text: string): Address {
   const port = match?.[3] === undefined ? DEFAULT_PORT : Number(match[3]);
   if (host === undefined || port < 1 || port > 65_535) {
     throw new InvalidArgumentError(
-      `"${text}" is not the address of a broker; write host:port, such as 127.0.0.1:${DEFAULT_PORT}`,
+      `${quoted(text)} is not the address of a broker; write host:port, such as ` +
+        `127.0.0.1:${DEFAULT_PORT}`,
     );
   }
   return { host, port };

@@ -46,7 +46,8 @@ export class IdentitySource {
     }
   }
 
-  #ask(identity: ProducerIdentity): Promise<ProducerIdentity> {
-    return this.#cluster.askOnce(initProducerIdApi, identity);
+  async #ask(identity: ProducerIdentity): Promise<ProducerIdentity> {
+    const { response } = await this.#cluster.askOnce(initProducerIdApi, identity);
+    return response;
   }
 }

@@ -1,8 +1,13 @@
 import type { RecordHeadersInput } from '@millrace/protocol';
 import { InvalidArgumentError, MessageTooLargeError } from '../errors.js';
+import { quoted } from '../util/text.js';
 
-/** Headers of a message; strings travel as UTF-8. */
-export type MessageHeaders = Readonly<Record<string, string | Uint8Array | null>>;
+/** Name and value of a header; strings travel as UTF-8. */
+export type MessageHeader = readonly [name: string, value: string | Uint8Array | null];
+
+/** Headers of a message: by name, or a list of pairs, in which names may repeat. */
+export type MessageHeaders =
+  Readonly<Record<string, string | Uint8Array | null>> | readonly MessageHeader[];
 
 /** A message to produce. The producer copies the bytes before the call returns. */
 export interface ProducerMessage {
@@ -23,7 +28,7 @@ export interface RecordMetadata {
   readonly partition: number;
   /** -1 where the broker does not say: with `acks: 0`, or for a repeat that it no longer remembers. */
   readonly offset: number;
-  /** The broker's append time (Unix, ms), for topics that stamp it; else undefined. */
+  /** The broker's append time (Unix, ms); only there for topics that stamp it. */
   readonly timestampMs?: number | undefined;
 }
 
@@ -89,7 +94,7 @@ export function checkMessage(
   const suspect = estimateBytes(key, value, headers) > maxMessageBytes;
   if (suspect && contentBytes(checked) > maxMessageBytes) {
     throw new MessageTooLargeError(
-      `A message of ${contentBytes(checked)} bytes for "${topic}" is larger than ` +
+      `A message of ${contentBytes(checked)} bytes for ${quoted(topic)} is larger than ` +
         `maxMessageBytes (${maxMessageBytes})`,
       { topic },
     );
@@ -100,9 +105,21 @@ export function checkMessage(
 /** @throws InvalidArgumentError that names the header. */
 function checkHeaders(headers: MessageHeaders | undefined): RecordHeadersInput | null {
   if (headers === undefined) return null;
-  const entries = Object.entries(headers);
-  for (const [name, value] of entries) checkBytes(`header "${name}"`, value);
+  const entries = isList(headers) ? headers.map(checkPair) : Object.entries(headers);
+  for (const [name, value] of entries) checkBytes(`header ${quoted(name)}`, value);
   return entries.length === 0 ? null : entries;
+}
+
+function isList(headers: MessageHeaders): headers is readonly MessageHeader[] {
+  return Array.isArray(headers);
+}
+
+/** @throws InvalidArgumentError unless it is a name and something. */
+function checkPair(pair: unknown): MessageHeader {
+  if (Array.isArray(pair) && typeof pair[0] === 'string') return pair as unknown as MessageHeader;
+  throw new InvalidArgumentError(
+    'The headers of a message must be an object, or an array of [name, value] pairs',
+  );
 }
 
 /** @throws InvalidArgumentError unless it is a string, bytes or null. */

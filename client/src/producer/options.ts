@@ -1,6 +1,7 @@
 import { RecordBatchBuilder, type Acks, type CompressionName } from '@millrace/protocol';
 import { InvalidArgumentError, type MillraceError } from '../errors.js';
 import { choiceOption, integerOption } from '../util/check.js';
+import { checkKeys, type KeysOf } from '../util/known-keys.js';
 import type { Partitioner } from './partitioner.js';
 
 const KiB = 1024;
@@ -104,8 +105,24 @@ export interface ResolvedProducerOptions {
 
 const compressions = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const;
 
+const optionKeys: KeysOf<ProducerOptions> = {
+  acks: true,
+  lingerMs: true,
+  batchBytes: true,
+  bufferBytes: true,
+  maxMessageBytes: true,
+  compression: true,
+  idempotent: true,
+  maxInFlight: true,
+  deliveryTimeoutMs: true,
+  retryBackoffMs: true,
+  partitioner: true,
+  onError: true,
+};
+
 /** @throws InvalidArgumentError that names the option and what it takes. */
 export function resolveProducerOptions(options: ProducerOptions = {}): ResolvedProducerOptions {
+  checkKeys('producer option', options, optionKeys);
   const d = producerDefaults;
   const acks = choiceOption('acks', options.acks ?? 'all', ['all', 1, 0]);
   const idempotent = options.idempotent ?? acks !== 0;

@@ -6,13 +6,14 @@ import {
   MessageTooLargeError,
   type MillraceError,
 } from '../errors.js';
+import { counted, partitionName, saidBy } from '../util/text.js';
 import type { Batch } from './batch.js';
-import type { RecordMetadata } from './message.js';
 import type { PartitionQueue } from './partition-queue.js';
 
 /** What to do with a batch after the broker's answer. */
 export type Outcome =
-  | { readonly kind: 'stored'; readonly metadata: RecordMetadata }
+  /** `offset` of the first record; -1 where the broker does not say. */
+  | { readonly kind: 'stored'; readonly offset: number }
   | { readonly kind: 'retry'; readonly error: MillraceError }
   /** Refused, and to be sent again under a new epoch; `loss` when that shows one. */
   | {
@@ -38,17 +39,15 @@ export function judge(
 ): Outcome {
   const { topic, partition } = queue;
   if (result.errorCode === 0) {
-    const { baseOffset: offset, logAppendTimeMs } = result;
-    const timestampMs = logAppendTimeMs < 0 ? undefined : logAppendTimeMs;
-    return { kind: 'stored', metadata: { topic, partition, offset, timestampMs } };
+    return { kind: 'stored', offset: result.baseOffset };
   }
   const cause = ProtocolError.fromCode(result.errorCode, result.errorMessage);
-  const action = `produce to ${topic}-${partition}`;
+  const action = `produce to ${partitionName(topic, partition)}`;
   const error = new BrokerError(cause, { broker, topic, partition, action });
   switch (cause.errorName) {
     case 'DUPLICATE_SEQUENCE_NUMBER':
       // Stored by an earlier attempt, so long ago that the broker no longer knows where.
-      return { kind: 'stored', metadata: { topic, partition, offset: -1 } };
+      return { kind: 'stored', offset: -1 };
     case 'OUT_OF_ORDER_SEQUENCE_NUMBER':
     case 'UNKNOWN_PRODUCER_ID':
     case 'INVALID_PRODUCER_EPOCH':
@@ -69,8 +68,9 @@ function lossShownBy(queue: PartitionQueue, error: BrokerError): AcknowledgedLos
   }
   const certain = error.code === 'OUT_OF_ORDER_SEQUENCE_NUMBER';
   return new AcknowledgedLossError(
-    `The broker ${certain ? 'has lost' : 'may have lost'} messages of ${topic}-${partition} that ` +
-      `it had acknowledged, up to offset ${lastAcknowledgedOffset}: ` +
+    `The broker ${certain ? 'has lost' : 'may have lost'} messages of ` +
+      `${partitionName(topic, partition)} that it had acknowledged, up to offset ` +
+      `${lastAcknowledgedOffset}: ` +
       (certain
         ? 'a crash of its machine took what was not yet synced'
         : 'it no longer knows this producer, after a crash or a long idle time') +
@@ -89,18 +89,28 @@ export function deliveryFailure(
   const { topic, partition } = queue;
   const { attempts, recordCount: messageCount } = batch;
   const broker = cause?.broker;
+  const where = partitionName(topic, partition);
   if (cause?.code === 'MESSAGE_TOO_LARGE') {
     return new MessageTooLargeError(
-      `A message for ${topic}-${partition} is larger than the topic accepts (max.message.bytes): ` +
-        cause.message,
+      saidBy(
+        `A message for ${where} takes ${batch.bytes.length} bytes, more than the topic accepts ` +
+          '(max.message.bytes); send it in parts, or create the topic with a larger limit',
+        broker,
+      ),
       { broker, topic, partition, cause },
     );
   }
-  const messages = messageCount === 1 ? '1 message' : `${messageCount} messages`;
-  const tries = attempts === 1 ? '1 attempt' : `${attempts} attempts`;
-  const because = cause === undefined ? '' : `: ${cause.message}`;
+  const were = messageCount === 1 ? 'was' : 'were';
+  const because = cause === undefined ? '' : `: ${bare(cause)}`;
   return new DeliveryError(
-    `${messages} for ${topic}-${partition} not delivered, ${reason} (${tries})${because}`,
+    `${counted(messageCount, 'message')} for ${where} ${were} not delivered, ${reason} ` +
+      `(${counted(attempts, 'attempt')})${because}`,
     { broker, topic, partition, attempts, messageCount, cause },
   );
+}
+
+/** What the broker said, without the words around it that the error itself has. */
+function bare(error: MillraceError): string {
+  if (!(error instanceof BrokerError) || !(error.cause instanceof Error)) return error.message;
+  return saidBy(error.cause.message, error.broker);
 }

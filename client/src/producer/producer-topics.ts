@@ -1,3 +1,4 @@
+import type { Cluster } from '../cluster.js';
 import { toMillraceError, type MillraceError } from '../errors.js';
 import type { Delivery } from './batch.js';
 import type { MemoryBudget } from './memory-budget.js';
@@ -16,14 +17,17 @@ export class ProducerTopics {
   readonly #partitioner: Partitioner | undefined;
   readonly #budget: MemoryBudget;
   readonly #onRefused: RefusalListener;
+  readonly #cluster: Cluster;
   /** Woken when a topic was looked up, or could not be. */
   readonly #listeners = new Set<() => void>();
 
   constructor(
     context: QueueContext,
-    partitioner: Partitioner | undefined,
+    { partitioner }: { readonly partitioner: Partitioner | undefined },
+    cluster: Cluster,
     onRefused: RefusalListener,
   ) {
+    this.#cluster = cluster;
     this.#context = context;
     this.#partitioner = partitioner;
     this.#budget = context.budget;
@@ -42,6 +46,17 @@ export class ProducerTopics {
       topic = new TopicQueues(name, this.#context, this.#partitioner);
       this.#topics.set(name, topic);
     }
+    return topic;
+  }
+
+  /**
+   * The topic for a new message.
+   *
+   * @throws UnknownTopicError when it was found missing a moment ago.
+   */
+  forMessage(name: string): TopicQueues {
+    const topic = this.get(name);
+    topic.assertThere(this.#cluster.createdTopics);
     return topic;
   }
 

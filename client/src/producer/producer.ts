@@ -73,7 +73,7 @@ export class Producer implements AsyncDisposable {
       onSealed: (queue) => this.#onSealed(queue),
     };
     const refused: RefusalListener = (...args) => this.#onRefused(...args);
-    this.#topics = new ProducerTopics(queueContext, this.#options.partitioner, refused);
+    this.#topics = new ProducerTopics(queueContext, this.#options, context.cluster, refused);
     this.#sender = new Sender(context.cluster, this.#options, this.#budget, {
       onSettled: (queue, batch, error) => this.#onSettled(queue, batch, error),
       onTopicFailed: (topic, error) => this.#topics.failed(topic, error),
@@ -136,10 +136,12 @@ export class Producer implements AsyncDisposable {
    * @returns false when the application should `await ready()` before it goes on, as with the
    *   `write` of a stream; the message was taken all the same.
    * @throws BufferFullError when `bufferBytes` are taken (the message was not); ClosedError,
-   *   MessageTooLargeError, InvalidArgumentError, UnknownTopicError.
+   *   MessageTooLargeError, InvalidArgumentError; UnknownTopicError for a wrong partition, and for
+   *   a topic that was found missing less than a second ago.
    */
   enqueue(topic: string, message: ProducerMessage): boolean {
     const checked = this.#check(topic, message);
+    const topicQueues = this.#topics.forMessage(topic);
     const estimate = estimateBytes(checked.key, checked.value, checked.headers);
     if (!this.#budget.fits(estimate)) {
       this.#sender.drain();
@@ -149,7 +151,6 @@ export class Producer implements AsyncDisposable {
         { topic },
       );
     }
-    const topicQueues = this.#topics.get(topic);
     this.#accept(topicQueues, checked, undefined, estimate);
     return this.#budget.hasRoom && topicQueues.unresolved.length === 0;
   }
@@ -233,10 +234,9 @@ export class Producer implements AsyncDisposable {
     delivery: Delivery,
     onWaiting: (leave: () => boolean) => void,
   ): void {
-    const { bufferBytes } = this.#options;
     const bound = estimateBytes(message.key, message.value, message.headers);
-    const estimate = Math.min(bound, bufferBytes);
-    const topicQueues = this.#topics.get(topic);
+    const estimate = Math.min(bound, this.#options.bufferBytes);
+    const topicQueues = this.#topics.forMessage(topic);
     if (this.#budget.fits(estimate)) {
       this.#accept(topicQueues, message, delivery, estimate);
       return;

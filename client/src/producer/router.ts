@@ -1,8 +1,10 @@
 import type { Cluster } from '../cluster.js';
-import { ConnectionError, type MillraceError } from '../errors.js';
+import { ConnectionError, UnknownTopicError, type MillraceError } from '../errors.js';
+import { noSuchPartition } from '../missing.js';
 import type { Connection } from '../net/connection.js';
 import type { BackoffOptions } from '../util/backoff.js';
 import { RetryingTasks } from '../util/retrying-tasks.js';
+import { partitionName } from '../util/text.js';
 import { IdentitySource, type ProducerIdentity } from './identity.js';
 import type { PartitionQueue } from './partition-queue.js';
 import type { TopicQueues } from './topic-queues.js';
@@ -79,12 +81,12 @@ export class Router {
     const address = this.#cluster.addressOf(leader);
     if (address === undefined) {
       if (queue.partition >= route.partitions.length) {
-        const error = topic.noSuchPartition(queue.partition, route.partitions.length);
+        const error = noSuchPartition(topic.name, queue.partition, route.partitions.length);
         this.#callbacks.onPartitionGone(queue, error);
       } else {
         this.#cluster.forget(topic.name);
         queue.lastError = new ConnectionError(
-          `${topic.name}-${queue.partition} has no leader at present`,
+          `${partitionName(topic.name, queue.partition)} has no leader at present`,
           { topic: topic.name, partition: queue.partition },
         );
         this.lookUp(topic);
@@ -109,13 +111,20 @@ export class Router {
       topic.update(await this.#cluster.topic(topic.name));
       this.#callbacks.onResolved(topic);
     };
-    this.#run(`topic ${topic.name}`, step, (error) => {
+    this.#run(`topic ${topic.name}`, step, (error, delayMs) => {
       topic.lastError = error;
+      if (error instanceof UnknownTopicError) {
+        topic.refuse(error, performance.now() + delayMs, this.#cluster.createdTopics);
+      }
       if (!error.retriable) this.#callbacks.onFatal(topic, error);
     });
   }
 
-  #run(key: string, step: () => Promise<unknown>, onFailed: (error: MillraceError) => void): void {
+  #run(
+    key: string,
+    step: () => Promise<unknown>,
+    onFailed: (error: MillraceError, delayMs: number) => void,
+  ): void {
     this.#tasks.run(key, step, onFailed, this.#callbacks.onReady);
   }
 }

@@ -8,6 +8,7 @@ import {
 } from '../errors.js';
 import type { Connection } from '../net/connection.js';
 import { ignore } from '../util/async.js';
+import { quoted } from '../util/text.js';
 import type { MemoryBudget } from './memory-budget.js';
 import { MAX_REQUEST_BYTES, type ResolvedProducerOptions } from './options.js';
 import type { PartitionQueue } from './partition-queue.js';
@@ -72,7 +73,7 @@ export class Sender {
       onResolved: (topic) => callbacks.onTopicResolved(topic),
       onFatal: (topic, error) => this.#failTopics(topic, error),
       onPartitionGone: (queue, error) => {
-        this.#settlement.failQueue(queue, error, 'the partition does not exist');
+        this.#settlement.failQueue(queue, error, 'for the partition does not exist');
       },
     });
   }
@@ -106,7 +107,7 @@ export class Sender {
       for (const queue of topic.queues) {
         queue.seal();
         for (const batch of [...queue.inFlight, ...queue.waiting]) {
-          this.#settlement.giveUp(queue, batch, error, 'the producer was closed');
+          this.#settlement.giveUp(queue, batch, error, 'for the producer was closed');
         }
       }
       this.#callbacks.onTopicFailed(topic, error);
@@ -207,7 +208,7 @@ export class Sender {
 
   #failTopics(only: TopicQueues | undefined, error: MillraceError): void {
     for (const topic of only === undefined ? [...this.#active] : [only]) {
-      for (const queue of topic.queues) this.#settlement.failQueue(queue, error, 'for good');
+      for (const queue of topic.queues) this.#settlement.failQueue(queue, error, 'and will not be');
       topic.route = undefined;
       this.#callbacks.onTopicFailed(topic, error);
     }
@@ -219,7 +220,7 @@ export class Sender {
     if (nowMs - this.#lastSweepMs < sweepMs) return;
     this.#lastSweepMs = nowMs;
     const { deliveryTimeoutMs } = this.#options;
-    const why = `the delivery timeout of ${deliveryTimeoutMs} ms is over`;
+    const why = `for the delivery timeout of ${deliveryTimeoutMs} ms is over`;
     for (const topic of this.#active) {
       for (const queue of topic.queues) {
         const { openedMs } = queue;
@@ -234,7 +235,8 @@ export class Sender {
       if (oldest !== undefined && oldest.deadlineMs <= nowMs) {
         this.#callbacks.onTopicFailed(
           topic,
-          topic.lastError ?? new ConnectionError(`The topic "${topic.name}" was not found out`, {}),
+          topic.lastError ??
+            new ConnectionError(`The topic ${quoted(topic.name)} was not found out`, {}),
         );
       }
       const idle = topic.unresolved.length === 0 && topic.queues.every((queue) => queue.isEmpty);

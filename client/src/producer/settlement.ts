@@ -2,6 +2,7 @@ import type { ProduceResponse } from '@millrace/protocol';
 import { doubtsMetadata, type Cluster } from '../cluster.js';
 import { ConnectionError, type AcknowledgedLossError, type MillraceError } from '../errors.js';
 import { backoffMs } from '../util/backoff.js';
+import { partitionName } from '../util/text.js';
 import type { Batch } from './batch.js';
 import type { MemoryBudget } from './memory-budget.js';
 import type { ResolvedProducerOptions } from './options.js';
@@ -60,7 +61,7 @@ export class Settlement {
       const outcome = judge(queue, batch, result, broker);
       switch (outcome.kind) {
         case 'stored':
-          this.#succeed(queue, batch, outcome.metadata.offset, result.logAppendTimeMs);
+          this.#succeed(queue, batch, outcome.offset, result.logAppendTimeMs);
           break;
         case 'retry':
           this.#retry(queue, batch, outcome.error, nowMs);
@@ -75,7 +76,7 @@ export class Settlement {
           this.#split(queue, batch);
           break;
         case 'failed':
-          this.giveUp(queue, batch, outcome.error, 'the broker refuses it');
+          this.giveUp(queue, batch, outcome.error, 'for the broker refuses it');
           break;
       }
     }
@@ -87,7 +88,7 @@ export class Settlement {
     for (const { queue, batch } of sent) {
       // Without an answer nothing tells whether acks 0 arrived: repeating it could double it.
       if (error.retriable && this.#options.acks !== 0) this.#retry(queue, batch, error, nowMs);
-      else this.giveUp(queue, batch, error, 'the request failed');
+      else this.giveUp(queue, batch, error, 'for the request failed');
     }
   }
 
@@ -100,10 +101,10 @@ export class Settlement {
     if (offset >= 0) queue.lastAcknowledgedOffset = offset + batch.recordCount - 1;
     this.#budget.release(batch.chargedBytes);
     const { topic, partition } = queue;
-    const timestampMs = logAppendTimeMs < 0 ? undefined : logAppendTimeMs;
+    const appended = logAppendTimeMs < 0 ? {} : { timestampMs: logAppendTimeMs };
     for (const { index, delivery } of batch.deliveries) {
       const recordOffset = offset < 0 ? -1 : offset + index;
-      delivery.delivered({ topic, partition, offset: recordOffset, timestampMs });
+      delivery.delivered({ topic, partition, offset: recordOffset, ...appended });
     }
     this.#callbacks.onSettled(queue, batch);
   }
@@ -124,7 +125,7 @@ export class Settlement {
     queue.failures += 1;
     const delayMs = backoffMs(this.#options.retryBackoff, queue.failures);
     queue.notBeforeMs = nowMs + delayMs;
-    const action = `produce to ${queue.topic}-${queue.partition}`;
+    const action = `produce to ${partitionName(queue.topic, queue.partition)}`;
     this.#cluster.onEvent({ type: 'retry', action, attempt: batch.attempts, delayMs, error });
   }
 

@@ -1,5 +1,6 @@
 import type { TopicRoute } from '../cluster.js';
 import { UnknownTopicError, type MillraceError } from '../errors.js';
+import { noSuchPartition } from '../missing.js';
 import type { Delivery } from './batch.js';
 import type { CheckedMessage } from './message.js';
 import type { ProducerIdentity } from './identity.js';
@@ -16,6 +17,15 @@ export interface Unresolved {
   readonly deadlineMs: number;
 }
 
+/** That a topic does not exist, and for how long that is taken for granted. */
+interface Verdict {
+  readonly error: UnknownTopicError;
+  /** No new look-up before this (`performance.now()`). */
+  readonly untilMs: number;
+  /** Topics that the client had created by then: it may be the one that creates this. */
+  readonly createdTopics: number;
+}
+
 /** What a producer holds of one topic. */
 export class TopicQueues {
   readonly name: string;
@@ -25,6 +35,8 @@ export class TopicQueues {
   readonly unresolved: Unresolved[] = [];
   /** Why the last look-up failed. */
   lastError: MillraceError | undefined;
+  /** That the topic does not exist, as the last look-up said. */
+  #verdict: Verdict | undefined;
   readonly #queues: PartitionQueue[] = [];
   readonly #context: QueueContext;
   readonly #partitioner: Partitioner | undefined;
@@ -57,7 +69,7 @@ export class TopicQueues {
         partitionCount,
       });
     if (partition >= partitionCount || partition < 0 || !Number.isInteger(partition)) {
-      throw this.noSuchPartition(partition, partitionCount);
+      throw noSuchPartition(this.name, partition, partitionCount);
     }
     let queue = this.#queues[partition];
     if (queue === undefined) {
@@ -82,6 +94,29 @@ export class TopicQueues {
   update(route: TopicRoute): void {
     this.route = route;
     this.lastError = undefined;
+    this.#verdict = undefined;
+  }
+
+  /** The topic does not exist: {@link assertThere} says so until then. */
+  refuse(error: UnknownTopicError, untilMs: number, createdTopics: number): void {
+    this.#verdict = { error, untilMs, createdTopics };
+  }
+
+  /**
+   * Refuses messages of a topic that was found missing a moment ago: each would wait until it may
+   * be looked up again, only to fail then.
+   *
+   * @param createdTopics how many topics the client has created
+   * @throws UnknownTopicError
+   */
+  assertThere(createdTopics: number): void {
+    const verdict = this.#verdict;
+    if (verdict === undefined) return;
+    if (verdict.createdTopics === createdTopics && performance.now() < verdict.untilMs) {
+      const { message, broker } = verdict.error;
+      throw new UnknownTopicError(message, { topic: this.name, broker });
+    }
+    this.#verdict = undefined;
   }
 
   /** False when the queue has to wait for answers that concern the topic's former self. */
@@ -91,12 +126,5 @@ export class TopicQueues {
     queue.topicId = this.route.topicId;
     queue.restart(identity);
     return true;
-  }
-
-  noSuchPartition(partition: number, partitionCount: number): UnknownTopicError {
-    return new UnknownTopicError(
-      `"${this.name}" has no partition ${partition}: they are 0 to ${partitionCount - 1}`,
-      { topic: this.name, partition },
-    );
   }
 }

@@ -1,4 +1,5 @@
 import { DeliveryError, toMillraceError, type MillraceError } from '../errors.js';
+import { quoted } from '../util/text.js';
 import type { Delivery } from './batch.js';
 import type { MemoryBudget } from './memory-budget.js';
 import type { TopicQueues } from './topic-queues.js';
@@ -55,8 +56,8 @@ export class WaitingLine {
     const cause = lastError ?? queues.find((queue) => queue.lastError !== undefined)?.lastError;
     const because = cause === undefined ? '' : `: ${cause.message}`;
     return new DeliveryError(
-      `1 message for ${name} not delivered: no room in the producer's buffer within the delivery ` +
-        `timeout of ${this.#deliveryTimeoutMs} ms${because}`,
+      `1 message for ${quoted(name)} was not delivered, for there was no room in the producer's ` +
+        `buffer within the delivery timeout of ${this.#deliveryTimeoutMs} ms${because}`,
       { topic: name, attempts: 0, messageCount: 1, cause },
     );
   }

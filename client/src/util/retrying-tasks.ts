@@ -20,13 +20,13 @@ export class RetryingTasks {
   /**
    * Runs the step unless it runs already or backs off.
    *
-   * @param onFailed at once when it failed.
+   * @param onFailed at once when it failed, with how long it is not tried again (in ms).
    * @param onReady when it succeeded, or when it may be asked for again.
    */
   run(
     key: string,
     step: () => Promise<unknown>,
-    onFailed: (error: MillraceError) => void,
+    onFailed: (error: MillraceError, delayMs: number) => void,
     onReady: () => void,
   ): void {
     if (this.#running.has(key) || this.#signal.aborted) return;
@@ -42,7 +42,7 @@ export class RetryingTasks {
   async #attempt(
     key: string,
     step: () => Promise<unknown>,
-    onFailed: (error: MillraceError) => void,
+    onFailed: (error: MillraceError, delayMs: number) => void,
   ): Promise<void> {
     try {
       await step();
@@ -51,8 +51,9 @@ export class RetryingTasks {
       if (this.#signal.aborted) throw error;
       const failures = (this.#failures.get(key) ?? 0) + 1;
       this.#failures.set(key, failures);
-      onFailed(toMillraceError(error));
-      await sleep(backoffMs(this.#backoff, failures), this.#signal);
+      const delayMs = backoffMs(this.#backoff, failures);
+      onFailed(toMillraceError(error), delayMs);
+      await sleep(delayMs, this.#signal);
     }
   }
 }

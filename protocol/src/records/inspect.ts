@@ -21,6 +21,8 @@ export interface BatchLimits {
   readonly maxRecordsPerBatch: number;
   /** The latest timestamp, in milliseconds since 1970. Default: none. */
   readonly maxTimestampMs?: number;
+  /** How many batches there may be. Default: any number. */
+  readonly maxBatches?: number;
 }
 
 /** A batch that was found good, and where it starts in the bytes that were inspected. */
@@ -47,10 +49,17 @@ export function inspectBatches(bytes: ByteChunks, limits: BatchLimits): Inspecte
   }
   const batches: InspectedBatch[] = [];
   const chunks = new ChunkReader(bytes);
+  const maxBatches = limits.maxBatches ?? Infinity;
   let position = 0;
   while (position < bytes.length) {
     const header = chunks.headerAt(position);
     checkFraming(header, position, bytes.length - position, limits);
+    // Before the checksum: what is refused in any case must not cost a walk through it.
+    const bytesAfter = bytes.length - position - header.sizeBytes;
+    if (batches.length + 1 >= maxBatches && bytesAfter > 0) {
+      const what = `is followed by ${bytesAfter} bytes, where exactly ${maxBatches} may be sent`;
+      throw batchError('INVALID_RECORD', header, position, what);
+    }
     const crc = chunks.crc32c(position + at.attributes, header.sizeBytes - at.attributes);
     if (crc !== header.crc) {
       const what = `has CRC-32C ${hex(header.crc)}, but its content gives ${hex(crc)}`;

@@ -42,6 +42,15 @@ class Command {
     return new Command(child);
   }
 
+  /** Runs on free ports, with at most `openFiles` descriptors. */
+  static limited(dataDir: string, openFiles: number): Command {
+    const where = ['--data-dir', dataDir, '--listen', '127.0.0.1:0', '--http', 'off'];
+    const script = `ulimit -n ${openFiles} && exec "$0" "$@"`;
+    const child = spawn('sh', ['-c', script, process.execPath, binary, ...where]);
+    afterTest(() => void child.kill('SIGKILL'));
+    return new Command(child);
+  }
+
   /** Runs on free ports. */
   static broker(
     dataDir: string,
@@ -109,6 +118,17 @@ describe('a broker that runs', () => {
     await command.exited;
     expect(command.code).toBe(0);
     expect(command.stdout.trim().split('\n')).toHaveLength(1);
+  });
+
+  test('says which connections it has no descriptors for', async () => {
+    const command = Command.limited(temporaryDirectory(), 700);
+    await command.ready();
+    const warnings = command.stdout.split('\n').filter((line) => line.includes('"level":"warn"'));
+    expect(warnings.filter((line) => line.includes('may open 700 files'))).toHaveLength(1);
+    expect(warnings.join('')).toContain('taking 44 connections at most');
+    command.signal('SIGTERM');
+    await command.exited;
+    expect(command.code).toBe(0);
   });
 
   test('a second signal ends it at once', async () => {

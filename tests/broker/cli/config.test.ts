@@ -104,7 +104,20 @@ describe('values', () => {
 
   test('settings that contradict each other are refused', () => {
     expect(() => resolveConfig([commandLine({ maxFrameBytes: '2MiB' })])).toThrow(
-      /maxMessageBytes \(\d+\) must not be larger than maxFrameBytes \(2097152\)/,
+      /maxMessageBytes \(\d+\) .* maxFrameBytes \(2097152\) less maxHeaderBytes \(1048576\)/,
+    );
+    expect(() => resolveConfig([commandLine({ maxFrameBytes: 1024 })])).toThrow(
+      'maxHeaderBytes (1048576) must not be larger than maxFrameBytes (1024)',
+    );
+  });
+
+  test('the largest batch fits into a frame beside the longest header', () => {
+    const frame = { maxFrameBytes: '10MiB', maxHeaderBytes: '1MiB' };
+    const largest = 9 * 2 ** 20 - 8;
+    const config = resolveConfig([commandLine({ ...frame, maxMessageBytes: largest })]);
+    expect(config.maxMessageBytes).toBe(largest);
+    expect(() => resolveConfig([commandLine({ ...frame, maxMessageBytes: largest + 1 })])).toThrow(
+      'change one of them',
     );
   });
 });

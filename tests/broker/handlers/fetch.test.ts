@@ -28,8 +28,19 @@ class FakePartition {
     readonly batchBytes = BATCH_BYTES,
   ) {}
 
+  /** Appended and not yet visible, as with `visibility: durable` before a sync. */
+  hidden = 0;
+  /** The high watermark is beyond the data, as after an unclean stop. */
+  empty = false;
+
   get sizeBytes(): number {
-    return this.highWatermark * this.batchBytes;
+    return (this.highWatermark + this.hidden) * this.batchBytes;
+  }
+
+  sync(): void {
+    const count = this.hidden;
+    this.hidden = 0;
+    this.append(count);
   }
 
   append(count: number): void {
@@ -50,7 +61,7 @@ class FakePartition {
     await this.gate;
     if (this.problem !== undefined) throw this.problem;
     if (offset > this.highWatermark) throw new ProtocolError('OFFSET_OUT_OF_RANGE');
-    const there = this.highWatermark - offset;
+    const there = this.empty ? 0 : this.highWatermark - offset;
     const fit = Math.floor(maxBytes / this.batchBytes);
     const batches = Math.min(there, atLeastOne ? Math.max(fit, 1) : fit);
     if (batches === 0) return undefined;
@@ -64,7 +75,10 @@ class FakePartition {
   }
 }
 
-function setUp(partitions: readonly FakePartition[]): {
+function setUp(
+  partitions: readonly FakePartition[],
+  visibility = 'appended',
+): {
   handler: FetchHandler;
   context: RequestContext;
   waits: Set<Wait>;
@@ -72,7 +86,7 @@ function setUp(partitions: readonly FakePartition[]): {
   const topic = { name: 't', id: topicId, partitions };
   const services = {
     storage: { topics: { byId: (id: string) => (id === topicId ? topic : undefined) } },
-    config: { maxFetchBytes: 10_000, maxFetchWaitMs: 60_000 },
+    config: { maxFetchBytes: 10_000, maxFetchWaitMs: 60_000, visibility },
     counters: new BrokerCounters(),
     logger: pino({ level: 'silent' }),
   } as unknown as HandlerServices;
@@ -81,6 +95,7 @@ function setUp(partitions: readonly FakePartition[]): {
     connection: { remoteAddress: 'test', waits, closing: false },
     receivedAtMs: performance.now(),
     deadlineMs: performance.now() + 1_000,
+    wantsAnswer: true,
   };
   return { handler: new FetchHandler(services), context, waits };
 }
@@ -111,6 +126,14 @@ describe('bytes among rows', () => {
     expect(answer?.payload.map(({ length }) => length)).toEqual(
       expected.filter((length) => length > 0),
     );
+  });
+
+  test('are not kept for rows that only seemed to have something', async () => {
+    const partitions = [50, 50, 50].map((count) => new FakePartition(count));
+    for (const partition of partitions.slice(0, 2)) partition.empty = true;
+    const { handler, context } = setUp(partitions);
+    const answer = await handler.handle(request(3), ByteChunks.empty, context);
+    expect(answer?.response.entries.map(({ byteLength }) => byteLength)).toEqual([0, 0, 1_000]);
   });
 
   test('are bounded by the broker whatever the client asks for', async () => {
@@ -161,6 +184,23 @@ describe('waiting', () => {
     expect(answer?.response.entries[0]?.byteLength).toBe(500);
     expect(waits.size).toBe(0);
     expect(partition.listeners.size).toBe(0);
+  });
+
+  test('with durable visibility ends with the sync of what was appended before it', async () => {
+    const partition = new FakePartition(2);
+    partition.hidden = 3;
+    const { handler, context, waits } = setUp([partition], 'durable');
+    const wish = request(1, { maxWaitMs: 60_000, minBytes: 500 });
+    const pending = handler.handle(wish, ByteChunks.empty, context);
+    while (waits.size === 0) await new Promise((resolve) => setImmediate(resolve));
+    const [wait] = waits;
+    partition.hidden += 1;
+    partition.append(0);
+    expect(waits).toContain(wait);
+    partition.sync();
+    expect(waits).not.toContain(wait);
+    // Nobody else comes: without the sync's look, this would wait for its minute.
+    expect((await pending)?.response.entries[0]?.byteLength).toBe(600);
   });
 
   test('does not miss an append between the look and the wait', async () => {

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { DataDir, FORMAT_VERSION } from '../../../broker/src/storage/data-dir.js';
 import { writeJsonFile } from '../../../broker/src/storage/json-file.js';
@@ -9,6 +11,7 @@ import { openStorage } from '../../../broker/src/storage/open.js';
 import type { Storage } from '../../../broker/src/storage/open.js';
 import { defaultStorageConfig } from '../../../broker/src/storage/storage-config.js';
 import { chunksOf, makeBatch, readAll } from '../../support/batches.js';
+import { recordSyncs } from '../../support/recorded-syncs.js';
 import { nativeOrThrow, silentLogger } from '../../support/storage.js';
 import { makeTempDir } from '../../support/temp-dir.js';
 
@@ -112,6 +115,32 @@ describe.each([
     await expect(DataDir.open(dir.path, module)).rejects.toThrow(/holds topics/);
   });
 
+  test('has its topics before its meta.json, and is durable with the directories around it', async () => {
+    const path = join(dir.path, 'deep', 'down');
+    await mkdir(join(path, 'meta.json.tmp'), { recursive: true });
+    await expect(DataDir.open(path, module)).rejects.toMatchObject({ code: 'EISDIR' });
+    expect(await readdir(path)).toContain('topics');
+    await rm(path, { recursive: true });
+    await rm(join(dir.path, 'deep'), { recursive: true });
+    const syncs = await recordSyncs(async () => (await DataDir.open(path, module)).close());
+    const paths = syncs.map((sync) => sync.path);
+    expect(paths.slice(0, 4)).toEqual([path, join(dir.path, 'deep'), dir.path, tmpdir()]);
+    expect(paths.at(-1)).toBe(path);
+    await rm(join(path, 'topics'), { recursive: true });
+    const again = await recordSyncs(async () => (await DataDir.open(path, module)).close());
+    expect(again).toEqual([{ path, call: 'sync' }]);
+  });
+
+  test('is given to one of many that ask at once', async () => {
+    await (await DataDir.open(dir.path, module)).close();
+    const asked = Array.from({ length: 20 }, () => DataDir.open(dir.path, module));
+    const answers = await Promise.allSettled(asked);
+    const opened = answers.filter((answer) => answer.status === 'fulfilled');
+    expect(opened).toHaveLength(1);
+    for (const { value } of opened) await value.close();
+    expect(await readdir(dir.path)).not.toContainEqual(expect.stringMatching(/\.tmp$/));
+  });
+
   test('that cannot be made or written is refused', async () => {
     await writeFile(join(dir.path, 'file'), '');
     const below = join(dir.path, 'file', 'data');
@@ -147,6 +176,29 @@ describe('a lock of another process', () => {
     await (await DataDir.open(dir.path, undefined)).close();
   });
 
+  test('by pid names its owner from the moment that it is there', async () => {
+    // Another process looks as often as it can, and says in the end what it saw.
+    const watch = `const { readFileSync } = require('node:fs'); const seen = new Set();
+      let watching = true;
+      process.stdin.on('end', () => (watching = false)).resume();
+      const look = () => {
+        for (let i = 0; i < 100; i += 1) {
+          try { seen.add(readFileSync(process.argv[1], 'utf8')); } catch { seen.add('none'); }
+        }
+        if (watching) setImmediate(look); else console.log(JSON.stringify([...seen].sort()));
+      };
+      console.log('up');
+      look();`;
+    const child = spawn(process.execPath, ['-e', watch, join(dir.path, 'lock')]);
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    await lines.next();
+    for (let i = 0; i < 200; i += 1) await (await DataDir.open(dir.path, undefined)).close();
+    child.stdin.end();
+    const { value } = (await lines.next()) as { value: string };
+    expect(JSON.parse(value)).toEqual([`${process.pid} pid\n`, 'none']);
+    await once(child, 'exit');
+  });
+
   test.each(['', 'x', '0', '-1', `${process.pid} pid\n`])(
     'left as %j is stale',
     async (content) => {
@@ -175,7 +227,10 @@ describe('a storage', () => {
     await Promise.all([storage.close(), storage.close()]);
     storage = await open();
     expect(storage.clusterId).toBe(clusterId);
-    expect(ids).not.toContain(await storage.nextProducerId());
+    expect(ids.every((id) => storage.isIssuedProducerId(id))).toBe(true);
+    const next = await storage.nextProducerId();
+    expect(ids).not.toContain(next);
+    expect([next, next + 1].map((id) => storage.isIssuedProducerId(id))).toEqual([true, false]);
     const again = storage.topics.byName('t')?.partitions[1];
     expect(again?.endOffset).toBe(5);
     expect(again && (await readAll(again))).toHaveLength(5);

@@ -88,6 +88,59 @@ describe('a flusher', () => {
   });
 });
 
+describe('a flusher whose sync can be postponed', () => {
+  const shortage = new Error('no room');
+  const postponing = (): { flusher: Flusher; outcomes: (number | Error)[] } => {
+    const outcomes: (number | Error)[] = [];
+    const sync = (): Promise<number> => {
+      const outcome = outcomes.shift() ?? new Error('one sync too many');
+      return typeof outcome === 'number' ? Promise.resolve(outcome) : Promise.reject(outcome);
+    };
+    return { flusher: new Flusher(sync, (error) => error === shortage), outcomes };
+  };
+
+  test('lets everybody wait until it is started again', async () => {
+    const { flusher, outcomes } = postponing();
+    outcomes.push(shortage, shortage, 20);
+    let done = 0;
+    const waiting = [10, 20].map((lsn) => flusher.waitFor(lsn).then(() => (done += 1)));
+    await flusher.idle();
+    expect(flusher.postponed).toBe(shortage);
+    flusher.start();
+    await flusher.idle();
+    expect(done).toBe(0);
+    flusher.start();
+    await Promise.all(waiting);
+    await flusher.idle();
+    expect(flusher.postponed).toBeUndefined();
+    expect(flusher.failure).toBeUndefined();
+  });
+
+  test('still fails for good with any other error', async () => {
+    const { flusher, outcomes } = postponing();
+    outcomes.push(shortage, new Error('EIO'));
+    const waiting = flusher.waitFor(1);
+    await flusher.idle();
+    flusher.start();
+    await expect(waiting).rejects.toThrow('EIO');
+    expect(flusher.failure?.message).toBe('EIO');
+  });
+});
+
+test('who waits for a part that is durable already does not wait for the whole', async () => {
+  const { flusher, calls } = new ControlledSync();
+  const first = flusher.waitFor(10);
+  const second = flusher.waitFor(20);
+  flusher.advance(10);
+  await first;
+  expect(flusher.syncedLsn).toBe(10);
+  // Never back.
+  flusher.advance(5);
+  expect(flusher.syncedLsn).toBe(10);
+  calls[0]?.reject(new Error('EIO'));
+  await expect(second).rejects.toThrow('EIO');
+});
+
 describe('a flush scheduler', () => {
   beforeEach(() => {
     jest.useFakeTimers();

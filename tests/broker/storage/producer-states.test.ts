@@ -128,6 +128,8 @@ test('producer ids are never given twice, also when nothing was closed', async (
   const seen = new Set<number>();
   for (let run = 0; run < 4; run += 1) {
     const ids = await ProducerIds.load(dir.path, 10);
+    expect([...seen].every((id) => ids.isIssued(id))).toBe(true);
+    expect(ids.isIssued(1000)).toBe(false);
     for (const id of await Promise.all(Array.from({ length: 25 }, () => ids.next()))) {
       expect(seen.has(id)).toBe(false);
       seen.add(id);

@@ -85,6 +85,25 @@ describe('recovery', () => {
     for (let from = 0; from < 10; from += 1) expect((await offsets(from))[0]).toBe(from);
   });
 
+  test('the size is that of all segments, before and after a restart', async () => {
+    const stored = async (): Promise<number> => {
+      const names = await filesIn(directory, '.log');
+      const stats = await Promise.all(names.map((name) => stat(join(directory, name))));
+      return stats.reduce((sum, { size }) => sum + size, 0);
+    };
+    for (let i = 0; i < 10; i += 1) await append({ ...large, tag: `${i}` });
+    const before = partition.sizeBytes;
+    await stopCleanly();
+    expect(partition.sizeBytes).toBe(before);
+    expect(await stored()).toBe(before);
+    faults.appendFaults.push(systemError('ENOSPC'));
+    await rejection(append(large));
+    for (let i = 0; i < 5; i += 1) await append({ ...large, tag: `${i}` });
+    const after = partition.sizeBytes;
+    await stopCleanly();
+    expect([partition.sizeBytes, await stored()]).toEqual([after, after]);
+  });
+
   test('a bad batch in a segment takes those behind it out of the log', async () => {
     faults.holdSyncs();
     for (let i = 0; i < 10; i += 1) await append({ ...large, tag: `${i}` });
@@ -281,17 +300,55 @@ describe('recovery', () => {
       expect(partition.problem).toMatchObject(corrupt('checkpoint'));
     });
 
+    test.each([
+      ['smaller by now', 1_000, 1_000],
+      ['smaller by now, and were before', 10, 1_000],
+    ])(
+      'a lost slot gives no offset back where reservations are %s',
+      async (_, firstBlock, block) => {
+        const restart = async (offsetCeilingBlock: number): Promise<void> => {
+          storage = await openTestStorage(dir.path, {
+            wrap: (inner) => (faults = new FaultyPersistence(inner)),
+            config: { offsetCeilingBlock, maxRecordsPerBatch: 100 },
+          });
+          partition = partitionOf(storage);
+        };
+        const powerCut = async (): Promise<string> => {
+          const copy = await crashCopy(dir.path);
+          await storage.close();
+          await dir.remove();
+          dir = copy;
+          return logDirectory(dir.path, partition);
+        };
+        await storage.close();
+        await restart(firstBlock);
+        await append({}, -1);
+        await powerCut();
+        await restart(block);
+        for (let i = 0; i < 3; i += 1) await append({ records: 100, valueBytes: 4 });
+        const end = partition.endOffset;
+        const at = await powerCut();
+        // What was not synced is gone, and with it the slot of the last reservation.
+        await rm(join(at, (await filesIn(at, '.log')).at(-1) ?? ''));
+        await loseNewestSlot(at);
+        await restart(10);
+        expect(partition.endOffset).toBeGreaterThanOrEqual(end);
+      },
+    );
+
+    async function loseNewestSlot(at: string): Promise<void> {
+      const path = join(at, 'checkpoint');
+      const bytes = await readFile(path);
+      const newest = bytes.readBigUInt64BE(8) > bytes.readBigUInt64BE(512 + 8) ? 0 : 512;
+      bytes.fill(0xff, newest, newest + 100);
+      await writeFile(path, bytes);
+    }
+
     test('a lost newest checkpoint slot is made up for by what lies behind the older one', async () => {
       await append({}, -1);
       // Only the clean stop checkpoints these.
       for (let i = 0; i < 4; i += 1) await append({ ...large, tag: `${i}` }, -1);
-      await stopCleanly(async (at) => {
-        const path = join(at, 'checkpoint');
-        const bytes = await readFile(path);
-        const newest = bytes.readBigUInt64BE(8) > bytes.readBigUInt64BE(512 + 8) ? 0 : 512;
-        bytes.fill(0xff, newest, newest + 100);
-        await writeFile(path, bytes);
-      });
+      await stopCleanly(loseNewestSlot);
       expect(await offsets()).toEqual(range(16));
       const { offsetCeilingBlock } = storage.environment.config;
       const end = partition.endOffset;

@@ -73,7 +73,7 @@ describe.each(persistKinds)('a partition (%s)', (kind: PersistKind) => {
     ['a control batch', 'INVALID_RECORD', changed((b) => b.writeInt16BE(0x20, 21))],
     ['an unknown codec', 'UNSUPPORTED_COMPRESSION_TYPE', changed((b) => b.writeInt16BE(7, 21))],
     ['two batches', 'INVALID_RECORD', Buffer.concat([makeBatch(), makeBatch()])],
-    ['bytes behind the batch', 'CORRUPT_MESSAGE', Buffer.concat([makeBatch(), Buffer.alloc(3)])],
+    ['bytes behind the batch', 'INVALID_RECORD', Buffer.concat([makeBatch(), Buffer.alloc(3)])],
     ['more bytes than allowed', 'MESSAGE_TOO_LARGE', makeBatch({ valueBytes: 8192 })],
     ['a timestamp in the future', 'INVALID_TIMESTAMP', makeBatch({ timestampMs: T0 + 1001 })],
     ['a gap in its sequence', 'UNKNOWN_PRODUCER_ID', makeBatch({ ...producer, baseSequence: 5 })],

@@ -184,3 +184,24 @@ test('wrong options are refused with the name of what is wrong', () => {
   expect(() => client.consumer({ topics: ['t'], from: new Date('x') })).toThrow(/from/);
   expect(() => client.consumer({ topics: ['t'], maxBytes: 0 })).toThrow(/maxBytes/);
 });
+
+test('an offset out of range says what there is; clamped, it starts at the nearest', async () => {
+  const { broker } = harness();
+  const [held] = broker.createTopic('t').partitions;
+  const empty = await rejectionOf(read({ from: { offset: 5 } }));
+  expect((empty as Error).message).toBe(
+    'Offset 5 of t-0 is out of range: the partition is empty, its next message gets offset 0. ' +
+      'Start there, or say with onOutOfRange where to go on',
+  );
+  await fill('t', 20, 100);
+  if (held === undefined) throw new Error('No partition');
+  held.batches.shift();
+  held.startOffset = held.batches[0]?.header.baseOffset ?? 0;
+  const wrong = await rejectionOf(read({ from: { offset: 21 } }));
+  expect((wrong as Error).message).toContain(`it holds offsets ${held.startOffset} to 19`);
+  expect(await read({ from: { offset: 21, clamp: true } })).toEqual([]);
+  expect(await read({ from: { offset: 0, clamp: true } })).toEqual(
+    numbers(20).slice(held.startOffset),
+  );
+  expect(await read({ from: { offset: 15, clamp: true } })).toEqual(numbers(20).slice(15));
+});

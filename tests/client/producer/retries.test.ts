@@ -181,8 +181,8 @@ test('a topic that does not exist fails at once', async () => {
     code: 'UNKNOWN_TOPIC_OR_PARTITION',
     topic: 'nope',
   });
-  producer.enqueue('nope', { value: 'v' });
-  await expect(producer.flush()).rejects.toThrow('There is no topic "nope"');
+  producer.enqueue('neither', { value: 'v' });
+  await expect(producer.flush()).rejects.toThrow('There is no topic "neither"');
 });
 
 test('a topic that was made anew is produced to from sequence 0', async () => {

@@ -132,7 +132,10 @@ export class FakeHandlers {
           ...ok,
           name,
           topicId: topic.id,
-          config: [['segment.bytes', '1073741824', 'default'] as const],
+          config: [
+            ['segment.bytes', '1073741824', 'default'] as const,
+            ['max.message.bytes', String(this.#broker.maxMessageBytes), 'topic'] as const,
+          ],
           partitions: topic.partitions.map((held, partition) => ({
             partition,
             leader: NODE_ID,

@@ -165,6 +165,19 @@ describe('inspectBatches', () => {
     expectError(() => inspect(forged(change)), 'INVALID_RECORD', /has producer id/);
   });
 
+  test('refuses more batches than allowed at the first too many, before any checksum', () => {
+    const broken = batchOf();
+    broken.writeUInt8(broken.readUInt8(70) ^ 1, 70);
+    const two = Buffer.concat([broken, broken]);
+    expectError(() => inspect(two), 'CORRUPT_MESSAGE', /CRC/);
+    expectError(() => inspect(two, { maxBatches: 1 }), 'INVALID_RECORD', /byte 0 .*followed by/);
+    const three = Buffer.concat([batchOf(), broken, batchOf()]);
+    const which = new RegExp(`byte ${batchOf().length} .*exactly 2`);
+    expectError(() => inspect(three, { maxBatches: 2 }), 'INVALID_RECORD', which);
+    expect(inspect(batchOf(), { maxBatches: 1 })).toHaveLength(1);
+    expect(inspect(Buffer.concat([batchOf(), batchOf()]), { maxBatches: 2 })).toHaveLength(2);
+  });
+
   test('never throws anything but a ProtocolError', () => {
     const good = Buffer.concat([batchOf(2), batchOf(2)]);
     const edits = fc.array(fc.tuple(fc.nat(good.length - 1), fc.nat(255)), { maxLength: 5 });

@@ -62,12 +62,17 @@ class MmapSegment implements SegmentWriter {
   finish(endPosition: number): void {
     if (this.#finished) return;
     // The mapping goes first: nothing may look at pages that the truncation takes away.
-    this.release();
+    this.#unmap();
     if (this.file.size() > endPosition) this.file.truncate(endPosition);
+    this.#finished = true;
   }
 
   release(): void {
     this.#finished = true;
+    this.#unmap();
+  }
+
+  #unmap(): void {
     this.lead.close();
     this.mapping.unmap();
   }

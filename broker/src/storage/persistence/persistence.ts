@@ -23,7 +23,10 @@ export interface SegmentWriter {
   append(bytes: ByteChunks, position: number): void;
   /** Resolves when `[from, to)` is on the device. Must not resolve before. */
   sync(from: number, to: number): Promise<void>;
-  /** Ends appending: drops mappings, gives back space allocated beyond `endPosition`. Idempotent. */
+  /**
+   * Ends appending: drops mappings, gives back space allocated beyond `endPosition`. Idempotent; one
+   * that failed may be called again.
+   */
   finish(endPosition: number): void;
   /** Ends appending and leaves the file as it is. Idempotent, also after `finish`. */
   release(): void;

@@ -39,8 +39,8 @@ class WriteSegment implements SegmentWriter {
 
   finish(endPosition: number): void {
     if (this.#finished) return;
-    this.#finished = true;
     if (this.file.size() > endPosition) this.file.truncate(endPosition);
+    this.#finished = true;
   }
 
   release(): void {

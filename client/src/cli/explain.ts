@@ -1,0 +1,47 @@
+import { MillraceError, OffsetOutOfRangeError, UnknownTopicError } from '../errors.js';
+import { CREATE_ADVICE } from '../missing.js';
+import { shortened } from '../util/text.js';
+
+/**
+ * One line that says what happened and what to do, in the words of the command line: errors of
+ * the SDK name its own calls and options.
+ *
+ * @param broker the address given, for what to do when nobody is there
+ */
+export function explain(error: unknown, broker?: string): string {
+  if (error instanceof AggregateError) {
+    return error.errors.map((each) => explain(each, broker)).join('; ');
+  }
+  if (!(error instanceof Error)) return oneLine(String(error));
+  if (!(error instanceof MillraceError)) return oneLine(error.message);
+  const message = lowerCased(oneLine(error.message));
+  if (error.code === 'CONNECTION_FAILED') return unreachable(message, broker);
+  if (error instanceof OffsetOutOfRangeError) {
+    return message.replace(/\. Start .*$/, '; start again with another --from');
+  }
+  const created = message.replace(CREATE_ADVICE, createAdvice(error.topic ?? 'NAME'));
+  if (!(error instanceof UnknownTopicError) && created === message) return message;
+  return created.replace(/ \(broker [^)]*\)$/, '');
+}
+
+/** Line breaks become spaces. */
+export function oneLine(text: string): string {
+  return text.trim().replace(/\s*\n\s*/g, ' ');
+}
+
+function unreachable(message: string, broker: string | undefined): string {
+  if (broker === undefined || !message.startsWith('cannot reach')) return message;
+  return (
+    `${message}; is it running? Start one with \`npm start\`, or name another with ` +
+    `--broker host:port (now ${broker})`
+  );
+}
+
+function createAdvice(topic: string): string {
+  return `create it with \`millrace topic create ${shortened(topic)}\``;
+}
+
+/** Words that began a sentence go on in one; names, which have more than letters, stay. */
+function lowerCased(message: string): string {
+  return message.replace(/(?<=^|: )[A-Z](?=[a-z]*[ ,'])/g, (letter) => letter.toLowerCase());
+}
