@@ -39,7 +39,7 @@ const brokerOptions = {
 /** Bounds on connections and requests. */
 const networkOptions = {
   maxConnections: count(
-    { default: 10_000, min: 1, max: 1_000_000 },
+    { default: 5_000, min: 1, max: 1_000_000 },
     'Clients connected at a time; one more is answered OVERLOADED and closed.',
   ),
   maxFrameBytes: bytes(

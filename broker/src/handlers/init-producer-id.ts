@@ -6,7 +6,8 @@ import type { HandlerServices } from './services.js';
 
 /**
  * Gives a producer its identity, or the next epoch of the one it has. An id whose epochs are used up
- * (they have 16 bits) is replaced, as in Kafka (KIP-360).
+ * (they have 16 bits) is replaced, as in Kafka (KIP-360); so is one that this broker never gave, which a
+ * client may hold after the data directory was emptied.
  */
 export class InitProducerIdHandler implements Handler<
   InitProducerIdRequest,
@@ -25,9 +26,11 @@ export class InitProducerIdHandler implements Handler<
           'give both for an existing producer, or -1 for both',
       );
     }
-    if (producerId !== -1 && producerEpoch < MAX_INT16) {
+    const { storage } = this.services;
+    const known = producerId !== -1 && storage.isIssuedProducerId(producerId);
+    if (known && producerEpoch < MAX_INT16) {
       return reply({ producerId, producerEpoch: producerEpoch + 1 });
     }
-    return reply({ producerId: await this.services.storage.nextProducerId(), producerEpoch: 0 });
+    return reply({ producerId: await storage.nextProducerId(), producerEpoch: 0 });
   }
 }

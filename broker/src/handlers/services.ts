@@ -5,7 +5,10 @@ import type { Storage } from '../storage/open.js';
 
 /** What handlers work with. */
 export interface HandlerServices {
-  readonly storage: Pick<Storage, 'clusterId' | 'nodeId' | 'topics' | 'nextProducerId'>;
+  readonly storage: Pick<
+    Storage,
+    'clusterId' | 'nodeId' | 'topics' | 'nextProducerId' | 'isIssuedProducerId'
+  >;
   readonly config: Pick<
     BrokerConfig,
     | 'advertisedListen'

@@ -35,19 +35,13 @@ export interface Checkpoint {
  *     i64 segmentBase · i64 position · i64 endOffset · i64 ceiling · i64 startOffset · i32 leaderEpoch
  *     u32 reservationStep · i64 snapshotOffset · i64 snapshotHoldsTo
  *     u32 crc32c of the 80 bytes before
- *
- * Version 1, which is still read, ends with the leader epoch; the crc32c of 60 bytes follows it.
  */
 const SLOT_BYTES = 512;
 const MAGIC = 0x4d524350;
-const VERSION = 2;
+const VERSION = 1;
 const FLAG_DISTRUSTED = 1;
-/** Bytes before the checksum, by version. */
-const CHECKED_BYTES: Readonly<Record<number, number>> = { 1: 60, 2: 80 };
-/**
- * What a slot of version 1 may lack of a lost ceiling: the largest `offsetCeilingBlock` there is.
- */
-const UNKNOWN_RESERVATION_STEP = 2 ** 31;
+/** Bytes before the checksum. */
+const CHECKED_BYTES = 80;
 
 interface Slot {
   readonly sequence: number;
@@ -175,7 +169,7 @@ function encodeSlot({ sequence, checkpoint }: Slot): Buffer {
   slot.writeUInt32BE(checkpoint.reservationStep, 60);
   slot.writeBigInt64BE(BigInt(checkpoint.snapshotOffset), 64);
   slot.writeBigInt64BE(BigInt(checkpoint.snapshotHoldsTo), 72);
-  slot.writeUInt32BE(crc32c(slot.subarray(0, 80)), 80);
+  slot.writeUInt32BE(crc32c(slot.subarray(0, CHECKED_BYTES)), CHECKED_BYTES);
   return slot;
 }
 
@@ -184,11 +178,9 @@ function decodeSlot(file: Buffer, at: number): Slot | 'unused' | 'damaged' {
   const slot = file.subarray(at, at + SLOT_BYTES);
   if (slot.length < SLOT_BYTES) return 'damaged';
   if (slot.every((byte) => byte === 0)) return 'unused';
-  const version = slot.readUInt16BE(4);
-  const checked = CHECKED_BYTES[version];
-  if (slot.readUInt32BE(0) !== MAGIC || checked === undefined) return 'damaged';
-  if (slot.readUInt32BE(checked) !== crc32c(slot.subarray(0, checked))) return 'damaged';
-  const known = version === VERSION;
+  if (slot.readUInt32BE(0) !== MAGIC || slot.readUInt16BE(4) !== VERSION) return 'damaged';
+  const checksum = crc32c(slot.subarray(0, CHECKED_BYTES));
+  if (slot.readUInt32BE(CHECKED_BYTES) !== checksum) return 'damaged';
   return {
     sequence: Number(slot.readBigUInt64BE(8)),
     checkpoint: {
@@ -199,9 +191,9 @@ function decodeSlot(file: Buffer, at: number): Slot | 'unused' | 'damaged' {
       startOffset: Number(slot.readBigInt64BE(48)),
       leaderEpoch: slot.readInt32BE(56),
       tailDistrusted: (slot.readUInt16BE(6) & FLAG_DISTRUSTED) !== 0,
-      reservationStep: known ? slot.readUInt32BE(60) : UNKNOWN_RESERVATION_STEP,
-      snapshotOffset: known ? Number(slot.readBigInt64BE(64)) : -1,
-      snapshotHoldsTo: known ? Number(slot.readBigInt64BE(72)) : -1,
+      reservationStep: slot.readUInt32BE(60),
+      snapshotOffset: Number(slot.readBigInt64BE(64)),
+      snapshotHoldsTo: Number(slot.readBigInt64BE(72)),
     },
   };
 }

@@ -73,6 +73,12 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
       now,
     };
     const topics = await TopicRegistry.load(dataDir.topicsPath, dataDir.cleanStop, environment);
+    if (!dataDir.cleanStop && topics.partitionCount > 0) {
+      logger.info(
+        { partitions: topics.partitionCount },
+        'the last broker did not stop in order: the tail of every partition was checked',
+      );
+    }
     return new OpenStorage(dataDir, topics, producerIds, environment);
   } catch (error) {
     await dataDir.close();

@@ -1,5 +1,5 @@
 import type { Field } from '../header.js';
-import { MAX_CONFIG_ENTRIES, MAX_ENTRIES } from '../limits.js';
+import { MAX_CONFIG_ENTRIES, MAX_ENTRIES, MAX_PARTITIONS_PER_TOPIC } from '../limits.js';
 import { boundedMessage } from './api.js';
 import type { Api } from './api.js';
 import { readErrorCode, readErrorMessage, readInt32, readSafe } from './common.js';
@@ -95,7 +95,7 @@ export const describeTopicsApi: Api<DescribeTopicsRequest, DescribeTopicsRespons
       name: row.string('name'),
       topicId: row.optionalTopicId('topicId'),
       config: row.rows('config', MAX_CONFIG_ENTRIES, decodeConfig),
-      partitions: row.rows('partitions', MAX_ENTRIES, decodePartition),
+      partitions: row.rows('partitions', MAX_PARTITIONS_PER_TOPIC, decodePartition),
     }));
     reader.end();
     return { topics };

