@@ -163,6 +163,7 @@ async function recoverTail(
       ended = end.cutBytes > 0;
     }
   }
+  if (tail.length === 1 && isAsCheckpointed(found.checkpoint, checkpoint, end)) return end;
   await syncDirectoryIfThere(found);
   await found.checkpoint.update({
     segmentBase: end.segmentBase,
@@ -172,6 +173,21 @@ async function recoverTail(
     tailDistrusted: false,
   });
   return end;
+}
+
+/**
+ * True when nothing came after the checkpoint, as in most partitions at most times: then there is no
+ * name and no checkpoint to make durable again, which thousands of partitions would wait for.
+ */
+function isAsCheckpointed(file: CheckpointFile, checkpoint: Checkpoint, end: LogEnd): boolean {
+  return (
+    !file.slotLost &&
+    !checkpoint.tailDistrusted &&
+    checkpoint.position > 0 &&
+    end.cutBytes === 0 &&
+    end.segmentBase === checkpoint.segmentBase &&
+    end.position === checkpoint.position
+  );
 }
 
 /** Checks one segment from where the log is known to be good, cuts what is not, and syncs the rest. */
