@@ -1,4 +1,3 @@
-import { Writable } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
 import {
   apiVersionsApi,
@@ -9,24 +8,11 @@ import {
   metadataApi,
   produceApi,
 } from '@millrace/protocol';
-import { pino } from 'pino';
-import type { Logger } from 'pino';
+import { keepingLogger } from '../support/listener.js';
 import { batchOf, RawClient, until } from '../support/raw-client.js';
 import { testBroker, testClient } from '../support/temporary.js';
 
 const hello = { clientSoftware: 'test', clientVersion: '1' };
-
-/** A logger that keeps its lines. */
-function keepingLogger(): { logger: Logger; lines: string[] } {
-  const lines: string[] = [];
-  const stream = new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      lines.push(String(chunk));
-      done();
-    },
-  });
-  return { logger: pino({ level: 'warn' }, stream), lines };
-}
 
 function rawFrame(header: Buffer, payload = Buffer.alloc(0)): Buffer {
   const prefix = Buffer.alloc(8);
