@@ -40,6 +40,7 @@ export const FRAME_PREFIX_BYTES = 8;
  *    numbers, rounded beyond 2^53, where no message accepts them
  *  - undefined is written as nil, objects and typed arrays other than Buffer as maps; the scan of
  *    what was encoded refuses the maps
+ *  - binary values are read as copies: nothing that was decoded shares memory with the bytes
  *  - decoding stops after the first value and ignores what follows; the scan refuses trailing bytes
  */
 interface Encoder {

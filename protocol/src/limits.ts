@@ -39,6 +39,24 @@ export const MAX_ERROR_MESSAGE_LENGTH = 1_000;
 /** Characters of a topic name, as in Kafka. */
 export const MAX_TOPIC_NAME_LENGTH = 249;
 
+/** Characters of a group id; longer ones are for the coordinator to refuse. */
+export const MAX_GROUP_ID_LENGTH = 249;
+
+/** Assignors that one member of a group can offer. */
+export const MAX_GROUP_PROTOCOLS = 100;
+
+/** Bytes of a member's protocol metadata, and of an assignment. */
+export const MAX_GROUP_METADATA_BYTES = 1024 * 1024;
+
+/** Topics in a consumer's subscription, and in an assignment. */
+export const MAX_SUBSCRIBED_TOPICS = 10_000;
+
+/** Groups in one listGroups response: with four values each they fit into a header. */
+export const MAX_LISTED_GROUPS = 50_000;
+
+/** Committed offsets in one offsetFetch response: with nine values each they fit into a header. */
+export const MAX_FETCHED_OFFSETS = 25_000;
+
 /** The largest value of a signed 16-bit integer; producer epochs, API keys and versions. */
 export const MAX_INT16 = 32_767;
 

@@ -2,17 +2,27 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { ProtocolError } from '../../protocol/src/errors.js';
 import { decodeFrame } from '../../protocol/src/frame.js';
-import { MAX_ENTRIES } from '../../protocol/src/limits.js';
 import {
+  MAX_ENTRIES,
+  MAX_FETCHED_OFFSETS,
+  MAX_GROUP_METADATA_BYTES,
+  MAX_LISTED_GROUPS,
+} from '../../protocol/src/limits.js';
+import {
+  alterTopicConfigsApi,
   apis,
   createTopicsApi,
   describeTopicsApi,
   encodeResponseFrame,
   fetchApi,
+  joinGroupApi,
+  listGroupsApi,
   listOffsetsApi,
   metadataApi,
+  offsetFetchApi,
   produceApi,
 } from '../../protocol/src/messages/index.js';
+import type { ListedGroup, OffsetFetchResult } from '../../protocol/src/messages/index.js';
 
 const topicId = '00112233445566778899aabbccddeeff';
 
@@ -88,7 +98,8 @@ describe('a request with a bad field is refused by the name of the field', () =>
     expect(messageOf(() => createTopicsApi.decodeRequest([[topic], 0]))).toMatch(
       /^INVALID_REQUEST createTopics\.topics\[0\]\.config\[1\]\.value: expected a string/,
     );
-    const described = [0, null, 'orders', topicId, [], [[0, 0, 0, 0, 0, 0, 'asleep']]];
+    const partition = [0, 0, 0, 0, 0, 0, 0, 0, 0, 'asleep'];
+    const described = [0, null, 'orders', topicId, 0, [], [partition]];
     expect(messageOf(() => describeTopicsApi.decodeResponse([[described]]))).toMatch(
       /response\.topics\[0\]\.partitions\[0\]\.state: expected one of online, offline, got "asl/,
     );
@@ -121,6 +132,28 @@ describe('a request with a bad field is refused by the name of the field', () =>
     const time = (value: number) => () => listOffsetsApi.decodeRequest([[[topicId, 0, value]]]);
     expect(messageOf(time(-2))).toBe('nothing was thrown');
     expect(messageOf(time(-3))).toMatch(/timestampMs: expected an integer from -2/);
+  });
+
+  test('binary data that is none, or too long', () => {
+    const protocolRow = (metadata: unknown) => () =>
+      joinGroupApi.decodeRequest(['g', '', null, 'c', 1, 1, 'consumer', [['range', metadata]]]);
+    expect(messageOf(protocolRow(Buffer.alloc(MAX_GROUP_METADATA_BYTES)))).toBe(
+      'nothing was thrown',
+    );
+    expect(messageOf(protocolRow(Buffer.alloc(MAX_GROUP_METADATA_BYTES + 1)))).toBe(
+      'INVALID_REQUEST joinGroup.protocols[0].metadata: ' +
+        'expected at most 1048576 bytes of binary data, got 1048577 bytes',
+    );
+    expect(messageOf(protocolRow('bytes'))).toMatch(/of binary data, got "bytes"$/);
+  });
+
+  test('a flag that is neither 0 nor 1', () => {
+    expect(alterTopicConfigsApi.decodeRequest([[], 1]).validateOnly).toBe(true);
+    for (const flag of [2, -1, true, null]) {
+      expect(messageOf(() => alterTopicConfigsApi.decodeRequest([[], flag]))).toMatch(
+        /^INVALID_REQUEST alterTopicConfigs\.validateOnly: expected an integer from 0 to 1, got/,
+      );
+    }
   });
 
   test('-0 is 0', () => {
@@ -156,11 +189,28 @@ describe('lists are bounded', () => {
   });
 });
 
+describe('lists that may be longer fit into a header', () => {
+  test('of groups', () => {
+    const group = { groupId: 'g', protocolType: 'consumer', memberCount: 1 };
+    const groups = new Array<ListedGroup>(MAX_LISTED_GROUPS).fill({ ...group, state: 'Stable' });
+    const frame = decodeFrame(encodeResponseFrame(listGroupsApi, 1, { groups }));
+    expect(listGroupsApi.decodeResponse(frame.fields.slice(2)).groups).toHaveLength(50_000);
+  });
+
+  test('of committed offsets', () => {
+    const row = { topicId, topic: 't', partition: 0, errorCode: 0, errorMessage: null };
+    const offset = { ...row, offset: 1, leaderEpoch: 0, metadata: null, commitTimeMs: 1 };
+    const entries = new Array<OffsetFetchResult>(MAX_FETCHED_OFFSETS).fill(offset);
+    const frame = decodeFrame(encodeResponseFrame(offsetFetchApi, 1, { entries }));
+    expect(offsetFetchApi.decodeResponse(frame.fields.slice(2)).entries).toHaveLength(25_000);
+  });
+});
+
 test('fields of any kind cause nothing but a ProtocolError', () => {
   const value = fc.letrec<{ field: unknown }>((tie) => ({
     field: fc.oneof(
       { maxDepth: 4 },
-      fc.constantFrom<unknown>(null, true, 0, -1, 7, topicId, 'online', ''),
+      fc.constantFrom<unknown>(null, true, 0, -1, 7, topicId, 'online', '', Buffer.alloc(3)),
       fc.double(),
       fc.string(),
       fc.array(tie('field'), { maxLength: 9 }),

@@ -49,6 +49,14 @@ describe('a header', () => {
     fc.assert(property);
   });
 
+  test('shares no memory with what it was decoded from', () => {
+    const large = Buffer.alloc(100_000, 1);
+    const header = Buffer.from(encode(['text', Buffer.from('ab'), [large]]));
+    const { fields } = decodeHeader(header);
+    header.fill(0xff);
+    expect(fields).toEqual(['text', Buffer.from('ab'), [large]]);
+  });
+
   test.each([
     0,
     127,

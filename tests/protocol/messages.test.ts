@@ -4,6 +4,7 @@ import { ProtocolError } from '../../protocol/src/errors.js';
 import type { ErrorName } from '../../protocol/src/errors.js';
 import { decodeFrame } from '../../protocol/src/frame.js';
 import type { Frame } from '../../protocol/src/frame.js';
+import { MAX_GROUP_METADATA_BYTES } from '../../protocol/src/limits.js';
 import {
   apis,
   decodeResponseFrame,
@@ -22,6 +23,7 @@ interface GoldenCase {
   readonly kind: 'request' | 'response' | 'error';
   readonly correlationId: number;
   readonly payloadBytes?: number;
+  /** `{ "bytesHex": "…" }` stands for a Buffer. */
   readonly message?: unknown;
   readonly errorName?: ErrorName;
   readonly errorMessage?: string;
@@ -29,10 +31,18 @@ interface GoldenCase {
   readonly hex: readonly string[];
 }
 
+function withBuffers(_: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || !('bytesHex' in value)) return value;
+  return Buffer.from(value.bytesHex as string, 'hex');
+}
+
 const folder = new URL('../golden/messages/', import.meta.url);
 const files = readdirSync(folder).map((name) => {
   const text = readFileSync(new URL(name, folder), 'utf8');
-  return JSON.parse(text) as { readonly api: string; readonly cases: readonly GoldenCase[] };
+  return JSON.parse(text, withBuffers) as {
+    readonly api: string;
+    readonly cases: readonly GoldenCase[];
+  };
 });
 const cases = files.flatMap(({ api: name, cases: list }) => {
   const api = apis.find((each) => each.name === name);
@@ -117,6 +127,7 @@ function* resized(fields: readonly unknown[]): Generator<unknown[]> {
   }
 }
 
+const tooLong = Buffer.alloc(MAX_GROUP_METADATA_BYTES + 1);
 const messages = cases.filter(([, , golden]) => golden.kind !== 'error');
 
 describe('decoding', () => {
@@ -129,6 +140,7 @@ describe('decoding', () => {
     const wrong = (value: unknown) => {
       const all = [{}, undefined, 0.5, Number.NaN, 2 ** 53, true, Buffer.alloc(2)];
       if (typeof value === 'number') return [...all, '7', null, [7], -3e9];
+      if (Buffer.isBuffer(value)) return [...all.slice(0, -1), 7, 'x', null, [7], tooLong];
       if (typeof value === 'string') return [...all, 7, ['x'], 'x'.repeat(32_768)];
       return value === null ? [...all, 7] : [...all, 7, 'x'];
     };

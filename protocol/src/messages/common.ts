@@ -7,6 +7,7 @@ import type { FieldReader } from './fields.js';
  *   topicId    string: 32 lower-case hexadecimal digits
  *   partition  int32 ≥ 0
  *   error      errorCode int16 · errorMessage string | nil
+ *   member     memberId string · groupInstanceId string | nil
  */
 
 /** A partition by the id of its topic. */
@@ -15,6 +16,14 @@ export interface PartitionKey {
   readonly topicId: string;
   /** From 0. */
   readonly partition: number;
+}
+
+/** A member of a group. */
+export interface MemberKey {
+  /** Given by the coordinator; empty until then. */
+  readonly memberId: string;
+  /** Set by a static member (KIP-345), which keeps its place while it restarts; null = none. */
+  readonly groupInstanceId: string | null;
 }
 
 /** How a row of a response went. */
@@ -32,6 +41,11 @@ export function readInt32(reader: FieldReader, name: string, min: number): numbe
   return reader.integer(name, min, MAX_INT32);
 }
 
+/** Any int32; what it may be is for the handler to say, in words of its own. */
+export function readAnyInt32(reader: FieldReader, name: string): number {
+  return reader.integer(name, -MAX_INT32 - 1, MAX_INT32);
+}
+
 /** A safe integer from `min`: an offset, a timestamp, a size in bytes. */
 export function readSafe(reader: FieldReader, name: string, min: number): number {
   return reader.integer(name, min, MAX_INTEGER);
@@ -45,4 +59,20 @@ export function readErrorCode(reader: FieldReader): number {
 /** An error message or null. */
 export function readErrorMessage(reader: FieldReader): string | null {
   return reader.nullableString('errorMessage', MAX_STRING_LENGTH);
+}
+
+/** A partition by the id of its topic. */
+export function readPartitionKey(reader: FieldReader): PartitionKey {
+  return { topicId: reader.topicId('topicId'), partition: readInt32(reader, 'partition', 0) };
+}
+
+/** An error of a row. */
+export function readRowError(reader: FieldReader): RowError {
+  return { errorCode: readErrorCode(reader), errorMessage: readErrorMessage(reader) };
+}
+
+/** A member of a group. */
+export function readMemberKey(reader: FieldReader): MemberKey {
+  const memberId = reader.string('memberId');
+  return { memberId, groupInstanceId: reader.nullableString('groupInstanceId') };
 }

@@ -33,7 +33,14 @@ export interface DescribedPartition {
   readonly startOffset: number;
   /** The offset that the next record will have; -1 = not known. */
   readonly endOffset: number;
+  /** Bytes of the record batches. */
   readonly sizeBytes: number;
+  /** Records below this offset are visible to consumers; -1 = not known. */
+  readonly highWatermark: number;
+  /** Segment files, the active one included. */
+  readonly segments: number;
+  /** What the partition's files take on the disk. */
+  readonly diskBytes: number;
   readonly state: PartitionState;
 }
 
@@ -42,6 +49,8 @@ export interface DescribedTopic extends RowError {
   readonly name: string;
   /** `NO_TOPIC_ID` with an error. */
   readonly topicId: string;
+  /** Whether the topic belongs to the broker: clients may read it, and nothing else. */
+  readonly internal: boolean;
   readonly config: readonly DescribedConfig[];
   readonly partitions: readonly DescribedPartition[];
 }
@@ -59,10 +68,11 @@ export interface DescribeTopicsResponse {
  *   name       string
  * response => [topic]
  *   topic      [errorCode int16, errorMessage string | nil, name string, topicId,
- *               [config], [partition]]
+ *               internal 0 | 1, [config], [partition]]
  *   config     [key string, value string, source 'default' | 'broker' | 'topic']
  *   partition  [partition int32 ≥ 0, leader int32 ≥ -1, leaderEpoch int32 ≥ -1,
  *               startOffset int ≥ -1, endOffset int ≥ -1, sizeBytes int ≥ 0,
+ *               highWatermark int ≥ -1, segments int32 ≥ 0, diskBytes int ≥ 0,
  *               state 'online' | 'offline']
  * ```
  */
@@ -94,6 +104,7 @@ export const describeTopicsApi: Api<DescribeTopicsRequest, DescribeTopicsRespons
       errorMessage: readErrorMessage(row),
       name: row.string('name'),
       topicId: row.optionalTopicId('topicId'),
+      internal: row.flag('internal'),
       config: row.rows('config', MAX_CONFIG_ENTRIES, decodeConfig),
       partitions: row.rows('partitions', MAX_PARTITIONS_PER_TOPIC, decodePartition),
     }));
@@ -110,10 +121,14 @@ function encodeTopic(topic: DescribedTopic): Field[] {
     row.startOffset,
     row.endOffset,
     row.sizeBytes,
+    row.highWatermark,
+    row.segments,
+    row.diskBytes,
     row.state,
   ]);
-  const { errorCode, errorMessage, name, topicId, config } = topic;
-  return [errorCode, boundedMessage(errorMessage), name, topicId, config, partitions];
+  const { errorCode, errorMessage, name, topicId, internal, config } = topic;
+  const flag = internal ? 1 : 0;
+  return [errorCode, boundedMessage(errorMessage), name, topicId, flag, config, partitions];
 }
 
 function decodeConfig(row: FieldReader): DescribedConfig {
@@ -128,6 +143,9 @@ function decodePartition(row: FieldReader): DescribedPartition {
     startOffset: readSafe(row, 'startOffset', -1),
     endOffset: readSafe(row, 'endOffset', -1),
     sizeBytes: readSafe(row, 'sizeBytes', 0),
+    highWatermark: readSafe(row, 'highWatermark', -1),
+    segments: readInt32(row, 'segments', 0),
+    diskBytes: readSafe(row, 'diskBytes', 0),
     state: row.oneOf('state', partitionStates),
   };
 }

@@ -63,6 +63,11 @@ export class FieldReader {
     return found;
   }
 
+  /** A boolean, which travels as 0 or 1. */
+  flag(name: string): boolean {
+    return this.integer(name, 0, 1) === 1;
+  }
+
   /** A topic id: 32 lower-case hexadecimal digits. */
   topicId(name: string): string {
     const value = this.#values[this.#next];
@@ -83,6 +88,16 @@ export class FieldReader {
     throw this.#unexpected(name, 'an empty string or a topic id of 32 lower-case hex digits');
   }
 
+  /** Binary data of at most `maxBytes` bytes. */
+  bytes(name: string, maxBytes: number): Buffer {
+    const value = this.#values[this.#next];
+    if (Buffer.isBuffer(value) && value.length <= maxBytes) {
+      this.#next += 1;
+      return value;
+    }
+    throw this.#unexpected(name, `at most ${maxBytes} bytes of binary data`);
+  }
+
   /** A list of at most `maxRows` rows, each an array of its own. */
   rows<T>(name: string, maxRows: number, decode: RowDecoder<T>): T[] {
     const values = this.#list(name, maxRows, 'rows');
@@ -94,6 +109,13 @@ export class FieldReader {
       row.end();
     }
     return decoded;
+  }
+
+  /** Like {@link rows}, or null. */
+  nullableRows<T>(name: string, maxRows: number, decode: RowDecoder<T>): T[] | null {
+    if (this.#values[this.#next] !== null) return this.rows(name, maxRows, decode);
+    this.#next += 1;
+    return null;
   }
 
   /**

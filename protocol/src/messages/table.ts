@@ -1,16 +1,31 @@
 import { ProtocolError } from '../errors.js';
 import type { FrameHead } from '../header.js';
-import { apiVersionsApi } from './api-versions.js';
+import { alterTopicConfigsApi } from './alter-topic-configs.js';
 import { unsupportedVersion } from './api.js';
 import type { Api, ApiVersionRange } from './api.js';
+import { apiVersionsApi } from './api-versions.js';
+import { createPartitionsApi } from './create-partitions.js';
 import { createTopicsApi } from './create-topics.js';
+import { deleteGroupsApi } from './delete-groups.js';
+import { deleteRecordsApi } from './delete-records.js';
 import { deleteTopicsApi } from './delete-topics.js';
+import { describeClusterApi } from './describe-cluster.js';
+import { describeGroupsApi } from './describe-groups.js';
 import { describeTopicsApi } from './describe-topics.js';
 import { fetchApi } from './fetch.js';
+import { findCoordinatorApi } from './find-coordinator.js';
+import { heartbeatApi } from './heartbeat.js';
 import { initProducerIdApi } from './init-producer-id.js';
+import { joinGroupApi } from './join-group.js';
+import { leaveGroupApi } from './leave-group.js';
+import { listGroupsApi } from './list-groups.js';
 import { listOffsetsApi } from './list-offsets.js';
 import { metadataApi } from './metadata.js';
+import { offsetCommitApi } from './offset-commit.js';
+import { offsetDeleteApi } from './offset-delete.js';
+import { offsetFetchApi } from './offset-fetch.js';
 import { produceApi } from './produce.js';
+import { syncGroupApi } from './sync-group.js';
 
 /** Every API, ordered by key. */
 export const apis: readonly Api<unknown, unknown>[] = [
@@ -18,10 +33,25 @@ export const apis: readonly Api<unknown, unknown>[] = [
   fetchApi,
   listOffsetsApi,
   metadataApi,
+  offsetCommitApi,
+  offsetFetchApi,
+  findCoordinatorApi,
+  joinGroupApi,
+  heartbeatApi,
+  leaveGroupApi,
+  syncGroupApi,
+  describeGroupsApi,
+  listGroupsApi,
   apiVersionsApi,
   createTopicsApi,
   deleteTopicsApi,
+  deleteRecordsApi,
   initProducerIdApi,
+  createPartitionsApi,
+  deleteGroupsApi,
+  alterTopicConfigsApi,
+  offsetDeleteApi,
+  describeClusterApi,
   describeTopicsApi,
 ];
 

@@ -107,6 +107,14 @@ export class RecordCursor {
     return true;
   }
 
+  /**
+   * Where the record that the cursor stands on ends in `bytes`, and so where the next one begins:
+   * before the first `next()` where the records begin.
+   */
+  get recordEnd(): number {
+    return this.#position;
+  }
+
   /** The key as a view of the batch's bytes. */
   key(): Buffer | null {
     return this.keyLength < 0 ? null : viewOf(this.bytes, this.keyStart, this.keyLength);

@@ -3,9 +3,11 @@ export { DEFAULT_MAX_DECOMPRESSED_BYTES, type CompressionName } from './compress
 export { compressionName } from './compression/codecs.js';
 export { crc32c } from './crc.js';
 export { RecordCursor } from './cursor.js';
+export { filterBatch, type FilteredBatch } from './filter.js';
 export { inspectBatches, type BatchLimits, type InspectedBatch } from './inspect.js';
 export { BATCH_OVERHEAD_BYTES, readBatchHeader, type BatchHeader } from './layout.js';
+export { firstNullKey } from './null-keys.js';
 export type { RecordBytes, RecordHeadersInput } from './record-bytes.js';
 export { RecordView, type RecordHeaders, type RecordInput } from './record.js';
-export { stampBatch } from './stamp.js';
+export { stampAppendTime, stampBatch } from './stamp.js';
 export { readBatches, RecordBatchView, type ReadOptions } from './view.js';

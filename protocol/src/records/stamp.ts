@@ -1,5 +1,6 @@
 import type { ByteChunks } from '../bytes.js';
-import { at, writeInt64 } from './layout.js';
+import { crc32c } from './crc.js';
+import { at, attribute, BATCH_OVERHEAD_BYTES, LENGTH_PREFIX_BYTES, writeInt64 } from './layout.js';
 
 const scratch = Buffer.alloc(at.magic);
 
@@ -37,6 +38,34 @@ export function stampBatch(
   scatter(bytes, position + at.baseOffset, scratch.subarray(0, 8));
   scratch.writeInt32BE(leaderEpoch, 0);
   scatter(bytes, position + at.partitionLeaderEpoch, scratch.subarray(0, 4));
+}
+
+/**
+ * Makes the broker's time that of every record of a batch (`message.timestamp.type` =
+ * `LogAppendTime`): sets the attribute and the maximum timestamp in place, wherever the chunks
+ * split them, and recomputes the CRC in one walk over the bytes. The timestamps in the records
+ * stay; readers do not look at them.
+ *
+ * @param bytes exactly one batch.
+ * @param timeMs milliseconds since 1970.
+ * @throws RangeError when the bytes are not one batch, or the time is none.
+ */
+export function stampAppendTime(bytes: ByteChunks, timeMs: number): void {
+  const validTime = Number.isSafeInteger(timeMs) && timeMs >= 0;
+  if (!validTime || bytes.length < BATCH_OVERHEAD_BYTES || bytes.length !== sizeOf(bytes)) {
+    throw new RangeError(`Cannot stamp append time ${timeMs} on ${bytes.length} bytes`);
+  }
+  const attributes = bytes.view(at.attributes, 2).readInt16BE(0);
+  scratch.writeInt16BE(attributes | attribute.logAppendTime, 0);
+  scatter(bytes, at.attributes, scratch.subarray(0, 2));
+  writeInt64(scratch, 0, timeMs);
+  scatter(bytes, at.maxTimestamp, scratch.subarray(0, 8));
+  scratch.writeUInt32BE(crc32c(bytes.slice(at.attributes)), 0);
+  scatter(bytes, at.crc, scratch.subarray(0, 4));
+}
+
+function sizeOf(bytes: ByteChunks): number {
+  return LENGTH_PREFIX_BYTES + bytes.view(at.batchLength, 4).readInt32BE(0);
 }
 
 function scatter(bytes: ByteChunks, position: number, source: Buffer): void {

@@ -96,8 +96,14 @@ export class RecordBatchView {
     return this.header.baseOffset + this.header.lastOffsetDelta;
   }
 
+  /** How many records there are now: compaction leaves fewer than there are offsets. */
   get recordCount(): number {
     return this.header.recordCount;
+  }
+
+  /** The whole batch as it was received, its header included; a view, not a copy. */
+  get bytes(): Buffer {
+    return viewOf(this.#buffer, this.#position, this.header.sizeBytes);
   }
 
   /** Whether the records mark the end of a transaction and are not for applications. */
@@ -177,6 +183,9 @@ function headerProblem(header: BatchHeader, left: number): string | undefined {
   if (header.sizeBytes > left) return `has ${header.sizeBytes} bytes, of which ${left} are there`;
   if (header.recordCount < 0) return `claims ${header.recordCount} records`;
   if (header.lastOffsetDelta < 0) return `has last offset delta ${header.lastOffsetDelta}`;
+  if (header.recordCount > header.lastOffsetDelta + 1) {
+    return `claims ${header.recordCount} records for ${header.lastOffsetDelta + 1} offsets`;
+  }
   const offsetsSafe = Number.isSafeInteger(header.baseOffset + header.lastOffsetDelta);
   if (!offsetsSafe || header.baseOffset < 0) return 'has offsets that are no safe integers';
   const times = [header.baseTimestampMs, header.maxTimestampMs];

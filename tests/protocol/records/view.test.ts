@@ -70,6 +70,22 @@ describe('RecordBatchView', () => {
     expect(RecordBatchView.read(empty, 0).lastOffset).toBe(47);
   });
 
+  test('refuses more records than there are offsets for them', () => {
+    const batch = batchAround(hex('0c 00 00 00 01 01 00'), { recordCount: 2, lastOffsetDelta: 0 });
+    const run = () => RecordBatchView.read(batch, 0);
+    expectError(run, 'CORRUPT_MESSAGE', /base offset 40 .* claims 2 records for 1 offsets/);
+  });
+
+  test('gives its bytes, and where each record ends in those of the cursor', () => {
+    const batch = batchOf(['a', 'bcd']);
+    const view = RecordBatchView.read(Buffer.concat([Buffer.alloc(5), batch, Buffer.alloc(5)]), 5);
+    expect(view.bytes.equals(batch)).toBe(true);
+    const cursor = view.cursor();
+    const ends = [cursor.recordEnd];
+    while (cursor.next()) ends.push(cursor.recordEnd);
+    expect(ends).toEqual([66, 5 + batch.length - 15, 5 + batch.length]);
+  });
+
   test('tells control batches from others', () => {
     const record = hex('0c 00 00 00 01 01 00');
     expect(RecordBatchView.read(batchAround(record), 0).isControl).toBe(false);
