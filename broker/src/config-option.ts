@@ -57,6 +57,25 @@ export function millis(range: Range, doc: string): ConfigOption<number> {
   return integer(' milliseconds', range, doc);
 }
 
+/** A number between two others, with or without decimals. */
+export function decimal(range: Range, doc: string): ConfigOption<number> {
+  return {
+    defaultValue: range.default,
+    expected: `a number from ${range.min} to ${range.max}`,
+    doc,
+    parse: (raw) => {
+      const value = typeof raw === 'string' ? parseDecimal(raw) : raw;
+      if (typeof value !== 'number') return undefined;
+      return value >= range.min && value <= range.max ? value : undefined;
+    },
+  };
+}
+
+/** `0.5`, `.5`, `1`: digits with at most one point, and nothing else. */
+export function parseDecimal(text: string): number | undefined {
+  return /^(\d+(\.\d*)?|\.\d+)$/.test(text.trim()) ? Number(text) : undefined;
+}
+
 /** One of a few words. */
 export function choice<const Word extends string>(
   words: readonly Word[],
@@ -65,10 +84,15 @@ export function choice<const Word extends string>(
 ): ConfigOption<Word> {
   return {
     defaultValue,
-    expected: `one of ${words.join(', ')}`,
+    expected: `one of ${listed(words)}`,
     doc,
     parse: (raw) => words.find((word) => word === raw),
   };
+}
+
+/** A word that has a comma itself is quoted. */
+function listed(words: readonly string[]): string {
+  return words.map((word) => (word.includes(',') ? `"${word}"` : word)).join(', ');
 }
 
 /** One of a few words, or nothing: then something else decides. */

@@ -1,12 +1,25 @@
 import { DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_HEADER_BYTES } from '@millrace/protocol';
 import type { ConfigOption } from './config-option.js';
-import { address, bytes, choice, count, millis, optionalChoice, text } from './config-option.js';
+import {
+  address,
+  bytes,
+  choice,
+  count,
+  decimal,
+  millis,
+  optionalChoice,
+  text,
+} from './config-option.js';
+import { groupOptions } from './group-options.js';
 import { modeNames, persistNames, serveNames } from './modes.js';
 import type { StorageConfig } from './storage/storage-config.js';
 import {
+  cleanupPolicies,
   defaultStorageConfig as storage,
   MAX_SEGMENT_BYTES,
   MAX_STORED_BATCH_BYTES,
+  timestampTypes,
+  UNLIMITED,
 } from './storage/storage-config.js';
 
 const KiB = 2 ** 10;
@@ -26,6 +39,10 @@ const brokerOptions = {
   http: address('127.0.0.1:7071', 'Where /metrics, /healthz and /readyz are; `off`: nowhere.', [
     'off',
   ]),
+  maxMetricSeries: count(
+    { default: 1_000, min: 0, max: 100_000 },
+    'Series of one metric that has one for each topic, partition or group.',
+  ),
   mode: optionalChoice(modeNames, 'How bytes are persisted and served. Default: millrace.'),
   persist: optionalChoice(persistNames, 'Overrides how the mode appends.'),
   serve: optionalChoice(serveNames, 'Overrides how the mode sends stored bytes.'),
@@ -136,6 +153,56 @@ const storageOptions = {
     { default: storage.timestampAfterMaxMs, min: 0, max: Number.MAX_SAFE_INTEGER },
     'Default of message.timestamp.after.max.ms: how far ahead a timestamp may lie.',
   ),
+  messageTimestampType: choice(
+    timestampTypes,
+    storage.messageTimestampType,
+    "Default of message.timestamp.type: records keep their producer's time, or get the broker's.",
+  ),
+  cleanupPolicy: choice(
+    cleanupPolicies,
+    storage.cleanupPolicy,
+    'Default of cleanup.policy: old segments are removed, or old values of a key, or both.',
+  ),
+  retentionMs: millis(
+    { default: storage.retentionMs, min: UNLIMITED, max: Number.MAX_SAFE_INTEGER },
+    'Default of retention.ms: segments whose newest record is older are removed; -1: never.',
+  ),
+  retentionBytes: bytes(
+    { default: storage.retentionBytes, min: UNLIMITED, max: Number.MAX_SAFE_INTEGER },
+    'Default of retention.bytes: what a partition keeps at least when it grows; -1: everything.',
+  ),
+  segmentMs: millis(
+    { default: storage.segmentMs, min: 1, max: Number.MAX_SAFE_INTEGER },
+    'Default of segment.ms: a segment whose first append is older is sealed.',
+  ),
+  deleteRetentionMs: millis(
+    { default: storage.deleteRetentionMs, min: 0, max: Number.MAX_SAFE_INTEGER },
+    'Default of delete.retention.ms: how long compaction keeps tombstones.',
+  ),
+  minCompactionLagMs: millis(
+    { default: storage.minCompactionLagMs, min: 0, max: Number.MAX_SAFE_INTEGER },
+    'Default of min.compaction.lag.ms: younger records are not compacted.',
+  ),
+  minCleanableDirtyRatio: decimal(
+    { default: storage.minCleanableDirtyRatio, min: 0, max: 1 },
+    'Default of min.cleanable.dirty.ratio: the share not yet compacted that starts a compaction.',
+  ),
+  retentionCheckIntervalMs: millis(
+    { default: storage.retentionCheckIntervalMs, min: 100, max: DAY_MS },
+    'How often logs are looked at for retention and segment.ms.',
+  ),
+  cleanerIntervalMs: millis(
+    { default: storage.cleanerIntervalMs, min: 10, max: DAY_MS },
+    'How often logs are looked at for compaction.',
+  ),
+  cleanerMemoryBytes: bytes(
+    { default: storage.cleanerMemoryBytes, min: MiB, max: 64 * GiB },
+    'Memory for the keys of one compaction.',
+  ),
+  cleanerBytesPerSecond: bytes(
+    { default: storage.cleanerBytesPerSecond, min: 64 * KiB, max: 64 * GiB },
+    'What compaction may read and write a second.',
+  ),
   offsetCeilingBlock: count(
     { default: storage.offsetCeilingBlock, min: 1, max: 2 ** 31 },
     'Offsets reserved durably ahead of the log end.',
@@ -184,6 +251,11 @@ const storageOptions = {
 } as const satisfies { readonly [Key in keyof StorageConfig]: ConfigOption<StorageConfig[Key]> };
 
 /** Every option of the broker: its default, what it may be, and what it is for. */
-export const configTable = { ...brokerOptions, ...networkOptions, ...storageOptions } as const;
+export const configTable = {
+  ...brokerOptions,
+  ...networkOptions,
+  ...storageOptions,
+  ...groupOptions,
+} as const;
 
 export type ConfigKey = keyof typeof configTable;

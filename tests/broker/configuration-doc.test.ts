@@ -24,10 +24,10 @@ function brokerTable(): string {
 }
 
 function topicTable(): string {
-  const rows = describeTopicConfigKeys().map(({ key, field, min, max, unit }) => [
+  const rows = describeTopicConfigKeys().map(({ key, field, takes }) => [
     `\`${key}\``,
     `\`${field}\` (${defaultStorageConfig[field]})`,
-    `${min} to ${max} ${unit}`,
+    takes,
   ]);
   return table(['key', "default: the broker's", 'takes'], rows);
 }

@@ -24,9 +24,9 @@ export class ActiveSegment {
     readonly segment: Segment,
     /** Of a new file, whose name is not yet durable in it. */
     private directory: OpenDirectory | undefined,
-    readonly capacityBytes: number,
+    private capacityBytes: number,
     private readonly file: SharedFile,
-    private readonly writer: SegmentWriter,
+    private writer: SegmentWriter,
     private readonly index: OffsetIndex,
     private readonly indexIntervalBytes: number,
   ) {
@@ -65,6 +65,8 @@ export class ActiveSegment {
     options: LogOptions,
   ): Promise<ActiveSegment> {
     const index = await segment.loadIndex(segment.sizeBytes);
+    // Appends ask for it without waiting.
+    if (segment.sizeBytes > 0) await segment.firstAppendMs();
     const file = openStorageFile(environment.native, segment.logPath, 'readwrite');
     return ActiveSegment.#begin({
       ...{ segment, directory: undefined, capacityBytes, file, index, environment, options },
@@ -107,10 +109,21 @@ export class ActiveSegment {
     return this.segment.sizeBytes + bytes <= this.capacityBytes;
   }
 
+  /** Makes room for a larger batch in a segment that is still empty. */
+  enlarge(capacityBytes: number, { persistence }: LogEnvironment): void {
+    if (this.segment.sizeBytes > 0) throw new Error(`${this.segment.logPath} is not empty`);
+    const writer = persistence.openSegment(this.file.file, capacityBytes, 0);
+    this.writer.release();
+    this.writer = writer;
+    this.capacityBytes = capacityBytes;
+    this.segment.mappableBytes = capacityBytes;
+  }
+
   /** Appends one batch whose base offset is final. Nothing changes when it throws. */
-  append(bytes: ByteChunks, batch: BatchHeader, baseOffset: number): void {
+  append(bytes: ByteChunks, batch: BatchHeader, baseOffset: number, nowMs: number): void {
     const position = this.segment.sizeBytes;
     this.writer.append(bytes, position);
+    this.segment.appendedAt(nowMs);
     this.index.track(baseOffset, batch.maxTimestampMs, position, this.indexIntervalBytes);
     this.segment.sizeBytes = position + bytes.length;
   }

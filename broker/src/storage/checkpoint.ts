@@ -36,14 +36,15 @@ export interface Checkpoint {
  *     u32 reservationStep · i64 snapshotOffset · i64 snapshotHoldsTo
  *     u32 crc32c of the 80 bytes before
  */
-const SLOT_BYTES = 512;
+export const SLOT_BYTES = 512;
 const MAGIC = 0x4d524350;
 const VERSION = 1;
 const FLAG_DISTRUSTED = 1;
 /** Bytes before the checksum. */
 const CHECKED_BYTES = 80;
 
-interface Slot {
+/** One of the two, as written. */
+export interface Slot {
   readonly sequence: number;
   readonly checkpoint: Checkpoint;
 }
@@ -52,17 +53,22 @@ interface Slot {
 export class CheckpointFile {
   #sequence: number;
   #current: Checkpoint | undefined;
+  /** What the slots hold, by position in the file. */
+  readonly #slots: [Checkpoint | undefined, Checkpoint | undefined];
   #next: Promise<void> | undefined;
   #running: Promise<void> | undefined;
 
   private constructor(
     readonly path: string,
-    slot: Slot | undefined,
+    slots: readonly [Slot | undefined, Slot | undefined],
     /** A slot is damaged: the newest checkpoint may be the one that is lost. */
     readonly slotLost: boolean,
   ) {
-    this.#sequence = slot?.sequence ?? 0;
-    this.#current = slot?.checkpoint;
+    const [first, second] = slots;
+    const newest = (second?.sequence ?? 0) > (first?.sequence ?? 0) ? second : first;
+    this.#sequence = newest?.sequence ?? 0;
+    this.#current = newest?.checkpoint;
+    this.#slots = [first?.checkpoint, second?.checkpoint];
   }
 
   /**
@@ -74,21 +80,46 @@ export class CheckpointFile {
     try {
       bytes = await readFile(path);
     } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return new CheckpointFile(path, undefined, false);
+      if (errnoOf(error) === 'ENOENT')
+        return new CheckpointFile(path, [undefined, undefined], false);
       throw error;
     }
-    const slots = [decodeSlot(bytes, 0), decodeSlot(bytes, SLOT_BYTES)];
-    const valid = slots.filter((slot) => typeof slot === 'object');
-    const newest = valid.sort((a, b) => b.sequence - a.sequence)[0];
-    if (newest === undefined) {
+    const slots = [decodeSlot(bytes, 0), decodeSlot(bytes, SLOT_BYTES)] as const;
+    const [first, second] = slots.map((slot) => (typeof slot === 'object' ? slot : undefined));
+    if (first === undefined && second === undefined) {
       throw new DataDirError('damaged', `${path} is damaged: neither of its two slots is valid`);
     }
-    return new CheckpointFile(path, newest, slots.includes('damaged'));
+    return new CheckpointFile(path, [first, second], slots.includes('damaged'));
   }
 
   /** The last content that was asked for; undefined while there is none. */
   get current(): Checkpoint | undefined {
     return this.#current;
+  }
+
+  /**
+   * What is on the device in either slot, so that it holds whichever is lost: the smaller of both. Files
+   * below may be removed or rewritten only then, or the slot that is left would not fit them.
+   */
+  get certain(): Pick<Checkpoint, 'segmentBase' | 'startOffset'> {
+    const [first, second] = this.#slots;
+    const one = first ?? second ?? emptyCheckpoint;
+    const other = second ?? one;
+    return {
+      segmentBase: Math.min(one.segmentBase, other.segmentBase),
+      startOffset: Math.min(one.startOffset, other.startOffset),
+    };
+  }
+
+  /** Resolves when both slots durably hold the current content, or a later one. */
+  async updateBoth(): Promise<void> {
+    await this.update({});
+    await this.update({});
+  }
+
+  /** Changes what the next write will hold, without asking for one. */
+  amend(change: Partial<Checkpoint>): void {
+    if (this.#current !== undefined) this.#current = { ...this.#current, ...change };
   }
 
   /** Resolves when the file durably holds the current content with `change` applied. */
@@ -117,10 +148,12 @@ export class CheckpointFile {
     const sequence = this.#sequence + 1;
     const creating = this.#sequence === 0;
     const slot = encodeSlot({ sequence, checkpoint });
-    const position = (sequence % 2) * SLOT_BYTES;
+    const slotIndex = sequence % 2 === 0 ? 0 : 1;
+    const position = slotIndex * SLOT_BYTES;
     if (creating) await this.#create(slot, position);
     else await this.#overwrite(slot, position);
     this.#sequence = sequence;
+    this.#slots[slotIndex] = checkpoint;
   }
 
   /** By a rename: a crash within it must not leave a file without any valid slot. */
@@ -174,7 +207,7 @@ function encodeSlot({ sequence, checkpoint }: Slot): Buffer {
 }
 
 /** A slot never written is all zeros and no loss. */
-function decodeSlot(file: Buffer, at: number): Slot | 'unused' | 'damaged' {
+export function decodeSlot(file: Buffer, at: number): Slot | 'unused' | 'damaged' {
   const slot = file.subarray(at, at + SLOT_BYTES);
   if (slot.length < SLOT_BYTES) return 'damaged';
   if (slot.every((byte) => byte === 0)) return 'unused';

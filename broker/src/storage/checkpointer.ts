@@ -16,11 +16,12 @@ const MAX_CHECKPOINTS_PER_SNAPSHOT = 30;
 /** A log at the moment a sync begins: what a checkpoint may say once that sync is done. */
 export interface CheckpointImage {
   readonly lsn: number;
-  readonly active: ActiveSegment;
+  /** Undefined when everything is sealed, and the log goes on in a segment that is not there yet. */
+  readonly active: ActiveSegment | undefined;
+  readonly segmentBase: number;
   readonly position: number;
   readonly endOffset: number;
   readonly leaderEpoch: number;
-  readonly startOffset: number;
 }
 
 /** The producers at the same moment. */
@@ -115,19 +116,24 @@ export class Checkpointer {
   /** Resolves when `image`, whose bytes are synced, is the durable checkpoint, with `extra` in it. */
   async write(image: CompleteImage, extra: Partial<Checkpoint> = {}): Promise<void> {
     this.#writtenAtMs = this.environment.now();
-    await this.besides('write the index', image.active.writeIndex());
+    if (image.active !== undefined) {
+      await this.besides('write the index', image.active.writeIndex());
+    }
     await this.besides('write the producer snapshot', this.#writeProducers(image));
     if (this.#stopped) return;
     await this.state.checkpoint.update({
-      segmentBase: image.active.segment.baseOffset,
+      segmentBase: image.segmentBase,
       position: image.position,
       endOffset: image.endOffset,
       leaderEpoch: image.leaderEpoch,
-      startOffset: image.startOffset,
       snapshotOffset: this.#snapshot?.offset ?? -1,
       snapshotHoldsTo: this.#snapshot?.holdsTo ?? -1,
       ...extra,
     });
+    // Into the other slot too: only then are the segments before it sealed.
+    if (this.state.checkpoint.certain.segmentBase < image.segmentBase) {
+      await this.state.checkpoint.update({});
+    }
     this.warnings.succeeded('write the checkpoint');
     this.#writtenLsn = image.lsn;
   }

@@ -122,7 +122,10 @@ async function writeWhole(path: string, content: string): Promise<void> {
 }
 
 /** The living process that the lock file names; `pid only` passes over those that hold a `flock`. */
-async function ownerOf(lockPath: string, kind: 'any' | 'pid only'): Promise<number | undefined> {
+export async function ownerOf(
+  lockPath: string,
+  kind: 'any' | 'pid only',
+): Promise<number | undefined> {
   const note = LOCK_NOTE.exec(await readFile(lockPath, 'utf8'));
   if (note === null || (kind === 'pid only' && note[2] === undefined)) return undefined;
   const pid = Number(note[1]);

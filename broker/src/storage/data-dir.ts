@@ -11,7 +11,7 @@ import { makeDirectories } from './make-directories.js';
 /** Raised when a release lays files out in a way that older ones cannot read. */
 export const FORMAT_VERSION = 1;
 
-const META_FILE = 'meta.json';
+export const META_FILE = 'meta.json';
 const CLEAN_FILE = 'clean';
 export const TOPICS_DIRECTORY = 'topics';
 

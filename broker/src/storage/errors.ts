@@ -18,6 +18,18 @@ export class DataDirError extends Error {
 }
 
 /**
+ * A segment that a reader still holds was removed by retention or replaced by compaction. Whoever gets
+ * this starts over with the log's segments as they are now.
+ */
+export class SegmentGoneError extends Error {
+  override readonly name = 'SegmentGoneError';
+
+  constructor(path: string) {
+    super(`${path} was removed or replaced meanwhile`);
+  }
+}
+
+/**
  * The errno name (`ENOSPC`, …) of a system error, or undefined. Not by `instanceof`: in a `vm` context,
  * as test runners use, system errors are of another realm.
  */

@@ -1,9 +1,14 @@
 import type { OffsetIndex } from './offset-index.js';
 
+/** A load that several may wait for. */
+interface Loading {
+  index: Promise<OffsetIndex>;
+}
+
 /** Indexes of sealed segments by file path, the longest unused forgotten beyond `maxBytes`. */
 export class IndexCache {
   readonly #indexes = new Map<string, OffsetIndex>();
-  readonly #loading = new Map<string, Promise<OffsetIndex>>();
+  readonly #loading = new Map<string, Loading>();
   #bytes = 0;
 
   constructor(private readonly maxBytes: number) {}
@@ -20,29 +25,42 @@ export class IndexCache {
       this.#indexes.set(path, known);
       return known;
     }
-    const underWay = this.#loading.get(path);
+    const underWay = this.#loading.get(path)?.index;
     if (underWay !== undefined) return underWay;
-    const loading = load()
-      .then((index) => {
-        this.put(path, index);
-        return index;
-      })
-      .finally(() => this.#loading.delete(path));
+    const index = load();
+    const loading: Loading = { index };
     this.#loading.set(path, loading);
-    return loading;
+    return (loading.index = this.#keep(path, loading, index));
   }
 
+  /** Keeps `index`; one that is being loaded for the same path is not kept any more. */
   put(path: string, index: OffsetIndex): void {
     this.drop(path);
     this.#indexes.set(path, index);
     this.#bytes += index.memoryBytes;
     for (const oldest of this.#indexes.keys()) {
       if (this.#bytes <= this.maxBytes) return;
-      this.drop(oldest);
+      this.#forget(oldest);
     }
   }
 
+  /** Forgets the index of a file that goes away or changes, one that is being loaded included. */
   drop(path: string): void {
+    this.#loading.delete(path);
+    this.#forget(path);
+  }
+
+  async #keep(path: string, loading: Loading, loaded: Promise<OffsetIndex>): Promise<OffsetIndex> {
+    try {
+      const index = await loaded;
+      if (this.#loading.get(path) === loading) this.put(path, index);
+      return index;
+    } finally {
+      if (this.#loading.get(path) === loading) this.#loading.delete(path);
+    }
+  }
+
+  #forget(path: string): void {
     const index = this.#indexes.get(path);
     if (index === undefined) return;
     this.#indexes.delete(path);

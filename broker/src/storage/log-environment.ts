@@ -5,6 +5,7 @@ import type { FlushScheduler } from './flush-scheduler.js';
 import type { IndexCache } from './index-cache.js';
 import type { Persistence } from './persistence/persistence.js';
 import type { StorageConfig } from './storage-config.js';
+import type { StorageCounters } from './storage-counters.js';
 
 /** What all logs of a broker share. */
 export interface LogEnvironment {
@@ -15,16 +16,26 @@ export interface LogEnvironment {
   readonly flushes: FlushScheduler;
   readonly config: StorageConfig;
   readonly logger: Logger;
+  /** Default: nothing is counted. */
+  readonly counters?: StorageCounters;
   /** True when this broker gave out that producer id, or may have before it was restarted. */
   readonly isIssuedProducerId: (producerId: number) => boolean;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
 }
 
-/** What a topic decides for the logs of its partitions. */
-export interface LogOptions {
-  readonly segmentBytes: number;
-  readonly indexIntervalBytes: number;
-  readonly flushMs: number;
-  readonly flushBytes: number;
-}
+/** What a topic decides for the logs of its partitions; {@link StorageConfig} says what each is. */
+export type LogOptions = Pick<
+  StorageConfig,
+  | 'segmentBytes'
+  | 'segmentMs'
+  | 'indexIntervalBytes'
+  | 'flushMs'
+  | 'flushBytes'
+  | 'cleanupPolicy'
+  | 'retentionMs'
+  | 'retentionBytes'
+  | 'deleteRetentionMs'
+  | 'minCompactionLagMs'
+  | 'minCleanableDirtyRatio'
+>;

@@ -1,17 +1,21 @@
-import { mkdir, readdir, stat } from 'node:fs/promises';
+import { mkdir, readdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { Logger } from 'pino';
 import { syncDirectory } from './atomic-file.js';
 import { errnoOf } from './errors.js';
-import { parseLogFileName } from './segment-name.js';
+import { indexFileName, parseLogFileName } from './segment-name.js';
+import type { Segment } from './segment.js';
 
 /** Names of a partition's files besides its segments. */
 export const CHECKPOINT_FILE = 'checkpoint';
 export const PRODUCERS_FILE = 'producers.json';
+export const COMPACTION_FILE = 'compaction.json';
 
 /** A segment file as a restart finds it. */
 export interface FoundSegment {
   readonly baseOffset: number;
   readonly path: string;
+  readonly indexPath: string;
   readonly fileBytes: number;
 }
 
@@ -29,21 +33,49 @@ export async function ensureLogDirectory(directory: string): Promise<void> {
   await syncDirectory(dirname(directory));
 }
 
-/** The segment files in `directory` by base offset; none when there is no such directory. */
-export async function findSegments(directory: string): Promise<FoundSegment[]> {
-  let names: string[];
+/** The names in a partition's directory; none when there is no such directory. */
+export async function namesIn(directory: string): Promise<readonly string[]> {
   try {
-    names = await readdir(directory);
+    return await readdir(directory);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return [];
     throw error;
   }
+}
+
+/** The segment files among `names` in `directory`, by base offset. */
+export async function findSegments(
+  directory: string,
+  names: readonly string[],
+): Promise<FoundSegment[]> {
   const found: FoundSegment[] = [];
   for (const name of names) {
     const baseOffset = parseLogFileName(name);
     if (baseOffset === undefined) continue;
     const path = join(directory, name);
-    found.push({ baseOffset, path, fileBytes: (await stat(path)).size });
+    const indexPath = join(directory, indexFileName(baseOffset));
+    found.push({ baseOffset, path, indexPath, fileBytes: (await stat(path)).size });
   }
   return found.sort((a, b) => a.baseOffset - b.baseOffset);
+}
+
+/**
+ * Removes the files of segments that are no part of their log any more. What cannot be removed is
+ * reported: the next start tries again.
+ */
+export async function removeSegmentFiles(
+  segments: readonly Pick<Segment, 'logPath' | 'indexPath'>[],
+  logger: Logger,
+): Promise<void> {
+  for (const { logPath, indexPath } of segments) {
+    // The index first: one without its log would be found by nobody.
+    for (const path of [indexPath, logPath]) {
+      try {
+        await unlink(path);
+      } catch (error) {
+        if (errnoOf(error) === 'ENOENT') continue;
+        logger.warn({ err: error, file: path }, 'a removed segment is still there until a restart');
+      }
+    }
+  }
 }

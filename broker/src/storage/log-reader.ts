@@ -21,8 +21,12 @@ export interface VisibleEnd {
 export interface LogView {
   readonly segments: readonly Segment[];
   readonly end: VisibleEnd | undefined;
-  /** Where offsets are missing on purpose. */
+  /** The first offset that the log answers for: a segment may hold records below it. */
+  readonly startOffset: number;
+  /** Where offsets are missing on purpose ... */
   readonly epochs: EpochHistory;
+  /** ... and anywhere below this one, where compaction may have taken them. */
+  readonly cleanedTo: number;
 }
 
 export interface TimestampedOffset {
@@ -42,7 +46,7 @@ function visibleBytes(segment: Segment, end: VisibleEnd): number {
  * @throws ProtocolError CORRUPT_LOG
  */
 export async function readRegion(
-  { segments, end, epochs }: LogView,
+  { segments, end, epochs, cleanedTo }: LogView,
   offset: number,
   maxBytes: number,
   atLeastOne: boolean,
@@ -50,7 +54,8 @@ export async function readRegion(
   if (end === undefined || offset >= end.offset) return undefined;
   let from = offset;
   for (const segment of segments.slice(floorSegment(segments, offset))) {
-    if (segment.baseOffset > from && !epochs.isGap(from, segment.baseOffset)) {
+    const { baseOffset } = segment;
+    if (baseOffset > from && baseOffset > cleanedTo && !epochs.isGap(from, baseOffset)) {
       throw missing(segment, from);
     }
     from = Math.max(from, segment.baseOffset);
@@ -73,16 +78,18 @@ export async function readRegion(
  *   UNSUPPORTED_COMPRESSION_TYPE where one cannot be unpacked as its producer sent it.
  */
 export async function findTimestamp(
-  { segments, end }: LogView,
+  { segments, end, startOffset }: LogView,
   timestampMs: number,
 ): Promise<TimestampedOffset | undefined> {
   if (end === undefined) return undefined;
-  for (const segment of segments) {
+  for (const segment of segments.slice(floorSegment(segments, startOffset))) {
     const limit = visibleBytes(segment, end);
     if (limit === 0) continue;
+    // Costs one small read the first time, and nothing from then on: the index need not be here.
+    if (segment !== end.segment && (await segment.maxTimestampMs()) < timestampMs) continue;
     let batch = await segment.findTimestamp(timestampMs, limit);
     while (batch !== undefined) {
-      const found = await recordAtOrAfter(segment, batch, timestampMs);
+      const found = await recordAtOrAfter(segment, batch, timestampMs, startOffset);
       if (found !== undefined) return found;
       // Its header promised more than its records hold.
       const next = batch.position + batch.header.sizeBytes;
@@ -105,8 +112,10 @@ async function recordAtOrAfter(
   segment: Segment,
   batch: ScannedBatch,
   timestampMs: number,
+  startOffset: number,
 ): Promise<TimestampedOffset | undefined> {
   const { header, position } = batch;
+  if (header.baseOffset + header.lastOffsetDelta < startOffset) return undefined;
   const bytes = Buffer.allocUnsafe(header.sizeBytes);
   const shared = segment.acquire();
   try {
@@ -117,7 +126,7 @@ async function recordAtOrAfter(
     shared.release();
   }
   const view = checkedBatch(segment, position, bytes);
-  const found = firstRecord(view, timestampMs, segment, position);
+  const found = firstRecord(view, { timestampMs, startOffset }, segment, position);
   await nextTurn();
   return found;
 }
@@ -136,14 +145,14 @@ function checkedBatch(segment: Segment, position: number, bytes: Buffer): Record
 /** What the records are is their producer's doing: the broker does not look into them before. */
 function firstRecord(
   view: RecordBatchView,
-  timestampMs: number,
+  { timestampMs, startOffset }: { readonly timestampMs: number; readonly startOffset: number },
   segment: Segment,
   position: number,
 ): TimestampedOffset | undefined {
   try {
     const cursor = view.cursor();
     while (cursor.next()) {
-      if (cursor.timestampMs < timestampMs) continue;
+      if (cursor.timestampMs < timestampMs || cursor.offset < startOffset) continue;
       return { offset: cursor.offset, timestampMs: cursor.timestampMs };
     }
     return undefined;

@@ -6,7 +6,10 @@ import type { Segment } from './segment.js';
 /** What a log is made of once its directory has been read, and repaired where it had to be. */
 export interface LogState {
   readonly segments: readonly Segment[];
+  /** The first offset that the log answers for. */
   readonly startOffset: number;
+  /** Below this offset compaction may have taken offsets away. */
+  readonly cleanedTo: number;
   /** The offset after the last record. */
   readonly dataEndOffset: number;
   /** Where appending goes on: beyond `dataEndOffset` when offsets there may have been seen. */

@@ -11,6 +11,7 @@ import { Flusher } from './flusher.js';
 import type { LogEnvironment, LogOptions } from './log-environment.js';
 import type { VisibleEnd } from './log-reader.js';
 import type { LogState } from './log-state.js';
+import type { Segment } from './segment.js';
 
 /** How often the last sync is tried again, a flush tick apart, while something is short. */
 const LAST_SYNC_ATTEMPTS = 50;
@@ -18,8 +19,12 @@ const LAST_SYNC_ATTEMPTS = 50;
 /** Where a log ends at one moment. */
 export interface LogTail {
   readonly active: ActiveSegment | undefined;
+  /** True when all segments are sealed, and the next append makes a new one. */
+  readonly sealed: boolean;
   /** Undefined while there is no segment. */
   readonly end: VisibleEnd | undefined;
+  /** The offset after the last record. */
+  readonly dataEndOffset: number;
   /** The offset that the next record gets. */
   readonly nextOffset: number;
 }
@@ -53,6 +58,8 @@ export class LogSync implements Flushable {
   readonly #checkpointer: Checkpointer;
   /** Oldest first. */
   #sealed: readonly SealedSegment[] = [];
+  /** Who waits for the end of a sync, whatever comes of it. */
+  #roundWaiters: (() => void)[] = [];
   /** Bytes appended since the log was opened. */
   #appendedLsn = 0;
   #unsyncedSinceMs = 0;
@@ -63,13 +70,17 @@ export class LogSync implements Flushable {
   constructor(
     private readonly log: SyncedLog,
     private readonly environment: LogEnvironment,
-    private readonly options: LogOptions,
+    private options: LogOptions,
   ) {
     this.#warnings = new BackgroundWarnings(log.name, environment.logger);
     this.#checkpointer = new Checkpointer(log.directory, log.state, environment, this.#warnings);
     const { end, nextOffset } = log.tail();
     this.#durableEnd = end;
     this.#durableOffset = nextOffset;
+  }
+
+  configure(options: LogOptions): void {
+    this.options = options;
   }
 
   /** Why the log takes no more appends. */
@@ -115,6 +126,34 @@ export class LogSync implements Flushable {
     this.#flusher.start();
   }
 
+  /** The bytes of `inputs` are in `output` now. */
+  replaced(inputs: readonly Segment[], output: Segment): void {
+    const end = this.#durableEnd;
+    if (end === undefined || !inputs.includes(end.segment)) return;
+    this.#durableEnd = { ...end, segment: output, position: output.sizeBytes };
+  }
+
+  /**
+   * Syncs what is sealed and writes a checkpoint behind it, unless something is appended meanwhile: then
+   * there will be one anyway. A shortage is reported, and passes.
+   */
+  async checkpointSealed(): Promise<void> {
+    // The sync that runs may have begun before the last segment was sealed.
+    for (let round = 1; round <= 2 && this.#sealed.length > 0; round += 1) {
+      if (this.#failure !== undefined) return;
+      const ended = new Promise<void>((resolve) => this.#roundWaiters.push(resolve));
+      this.#flusher.start();
+      await ended;
+    }
+    await this.#checkpointer.idle();
+    const { active, sealed } = this.log.tail();
+    if (active !== undefined || !sealed || this.#sealed.length > 0) return;
+    const image = this.#image();
+    if (image === undefined || this.#failure !== undefined) return;
+    this.#checkpointer.start(image, this.#checkpointFailed);
+    await this.#checkpointer.idle();
+  }
+
   /** Resolves when the log is on the device up to `lsn`. */
   waitFor(lsn: number): Promise<void> {
     return this.#flusher.waitFor(lsn);
@@ -127,7 +166,9 @@ export class LogSync implements Flushable {
     const unsynced = postponed || this.#appendedLsn > this.#flusher.syncedLsn;
     const due = postponed || nowMs - this.#unsyncedSinceMs >= this.options.flushMs;
     if (unsynced && due) this.#flusher.start();
-    if (!unsynced && this.#checkpointer.isDue(this.#appendedLsn, nowMs)) {
+    // A checkpoint says of the segments before its own that they are trimmed.
+    const trimmed = this.#sealed.length === 0;
+    if (!unsynced && trimmed && this.#checkpointer.isDue(this.#appendedLsn, nowMs)) {
       const image = this.#image();
       if (image !== undefined) this.#checkpointer.start(image, this.#checkpointFailed);
     }
@@ -143,13 +184,22 @@ export class LogSync implements Flushable {
     // Before anything is awaited: what a tick starts would run beside what is written here.
     this.environment.flushes.remove(this);
     const { active, nextOffset } = this.log.tail();
-    if (active !== undefined && this.#failure === undefined) await this.#syncLast();
+    const unsynced = active !== undefined || this.#sealed.length > 0;
+    if (unsynced && this.#failure === undefined) await this.#syncLast();
     await this.#checkpointer.idle();
     const image = this.#image(true);
     if (image === undefined || this.#failure !== undefined) return false;
+    if (image.active === undefined && this.#isCheckpointed(image)) return true;
     await this.#checkpointer.write(image, { ceiling: nextOffset });
-    await image.active.finish();
+    await image.active?.finish();
     return true;
+  }
+
+  /** True when a clean stop would write the checkpoint that is there already. */
+  #isCheckpointed({ segmentBase, lsn }: CompleteImage): boolean {
+    const { certain, current } = this.log.state.checkpoint;
+    if (certain.segmentBase !== segmentBase || this.#checkpointer.isBehind(lsn)) return false;
+    return current?.ceiling === this.log.tail().nextOffset;
   }
 
   async #syncLast(): Promise<void> {
@@ -217,8 +267,16 @@ export class LogSync implements Flushable {
     else this.fail('checkpoint of', error);
   };
 
-  /** Makes everything appended so far durable, and lets sealed segments go. */
   async #sync(): Promise<number> {
+    try {
+      return await this.#syncAll();
+    } finally {
+      for (const resolve of this.#roundWaiters.splice(0)) resolve();
+    }
+  }
+
+  /** Makes everything appended so far durable, and lets sealed segments go. */
+  async #syncAll(): Promise<number> {
     const lsn = this.#appendedLsn;
     const nowMs = this.environment.now();
     const image = this.#checkpointer.isDue(lsn, nowMs) ? this.#image() : undefined;
@@ -262,13 +320,19 @@ export class LogSync implements Flushable {
   }
 
   #image(last = false): CompleteImage | undefined {
-    const { active, end } = this.log.tail();
-    if (active === undefined || end === undefined) return undefined;
-    const { leaderEpoch, startOffset } = this.log.state;
-    const { position, offset: endOffset } = end;
+    const { active, end, sealed, nextOffset, dataEndOffset } = this.log.tail();
+    const { leaderEpoch } = this.log.state;
     const lsn = this.#appendedLsn;
+    if (active === undefined) {
+      if (!sealed) return undefined;
+      const position = { segmentBase: nextOffset, position: 0, endOffset: dataEndOffset };
+      return this.#checkpointer.complete({ lsn, active, ...position, leaderEpoch }, last);
+    }
+    if (end === undefined) return undefined;
+    const { position, offset: endOffset } = end;
+    const segmentBase = active.segment.baseOffset;
     return this.#checkpointer.complete(
-      { lsn, active, position, endOffset, leaderEpoch, startOffset },
+      { lsn, active, segmentBase, position, endOffset, leaderEpoch },
       last,
     );
   }

@@ -71,6 +71,23 @@ export class OffsetIndex {
     return index;
   }
 
+  /**
+   * The last entry of an index file, by itself; undefined when its checksum does not fit.
+   * @param bytes the end of the file.
+   */
+  static lastEntry(baseOffset: number, bytes: Buffer): IndexEntry | undefined {
+    if (bytes.length < INDEX_ENTRY_BYTES) return undefined;
+    const last = bytes.subarray(bytes.length - INDEX_ENTRY_BYTES);
+    const checksum = crc32c(last.subarray(0, CHECKED_BYTES));
+    if (last.readUInt32BE(CHECKED_BYTES) !== checksum) return undefined;
+    return new OffsetIndex(baseOffset, last, 1).last;
+  }
+
+  /** The largest timestamp of all batches that were tracked; -1 when none bears one. */
+  get maxTimestampMs(): number {
+    return this.#maxTimestampMs;
+  }
+
   get count(): number {
     return this.#count;
   }

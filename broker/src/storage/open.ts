@@ -1,16 +1,20 @@
 import type { Native } from '@millrace/native';
 import type { Logger } from 'pino';
 import { TopicRegistry } from '../topics/topic-registry.js';
+import { Cleaner } from './compaction/cleaner.js';
 import { DataDir } from './data-dir.js';
 import { storageFailure } from './errors.js';
 import { FileCache } from './file-cache.js';
 import { FlushScheduler } from './flush-scheduler.js';
 import { IndexCache } from './index-cache.js';
+import type { Log } from './log.js';
 import type { LogEnvironment } from './log-environment.js';
+import { Maintenance } from './maintenance.js';
 import { choosePersistence } from './persistence/choose.js';
 import type { PersistName } from './persistence/persistence.js';
 import { ProducerIds } from './producer-ids.js';
 import type { StorageConfig } from './storage-config.js';
+import { StorageCounters } from './storage-counters.js';
 
 export interface StorageOptions {
   readonly dataDir: string;
@@ -38,6 +42,7 @@ export interface Storage {
   readonly clusterId: string;
   readonly nodeId: number;
   readonly topics: TopicRegistry;
+  readonly counters: StorageCounters;
   /** A producer id that was never given before. @throws ProtocolError DISK_FULL, STORAGE_ERROR */
   nextProducerId(): Promise<number>;
   /** True when that producer id was given out, or may have been before a restart. */
@@ -61,7 +66,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   const dataDir = await DataDir.open(options.dataDir, native);
   try {
     const producerIds = await ProducerIds.load(dataDir.path, config.producerIdBlock);
-    const environment: LogEnvironment = {
+    const environment = {
       native,
       persistence: choosePersistence(options.persist, config),
       files: new FileCache(native, config.maxOpenSegmentFiles),
@@ -69,9 +74,10 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
       flushes: new FlushScheduler(now),
       config,
       logger,
+      counters: new StorageCounters(),
       isIssuedProducerId: (producerId) => producerIds.isIssued(producerId),
       now,
-    };
+    } satisfies LogEnvironment;
     const topics = await TopicRegistry.load(dataDir.topicsPath, dataDir.cleanStop, environment);
     if (!dataDir.cleanStop && topics.partitionCount > 0) {
       logger.info(
@@ -79,10 +85,23 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
         'the last broker did not stop in order: the tail of every partition was checked',
       );
     }
-    return new OpenStorage(dataDir, topics, producerIds, environment);
+    const logs = (): Iterable<Log> => openLogs(topics);
+    const cleaner = new Cleaner(logs, environment);
+    const maintenance = new Maintenance({ logs, environment, cleaner });
+    maintenance.start();
+    return new OpenStorage(dataDir, topics, producerIds, maintenance, environment);
   } catch (error) {
     await dataDir.close();
     throw error;
+  }
+}
+
+/** The logs that work, one at a time: topics come and go between two. */
+function* openLogs(topics: TopicRegistry): Iterable<Log> {
+  for (const topic of topics.list()) {
+    for (const { log, state } of topic.partitions) {
+      if (log !== undefined && state === 'online') yield log;
+    }
   }
 }
 
@@ -93,8 +112,13 @@ class OpenStorage implements Storage {
     private readonly dataDir: DataDir,
     readonly topics: TopicRegistry,
     private readonly producerIds: ProducerIds,
-    private readonly environment: LogEnvironment,
+    private readonly maintenance: Maintenance,
+    private readonly environment: LogEnvironment & { readonly counters: StorageCounters },
   ) {}
+
+  get counters(): StorageCounters {
+    return this.environment.counters;
+  }
 
   get clusterId(): string {
     return this.dataDir.clusterId;
@@ -137,6 +161,7 @@ class OpenStorage implements Storage {
 
   async #close(): Promise<void> {
     try {
+      await this.maintenance.close();
       if (await this.topics.close()) await this.dataDir.markClean();
     } finally {
       this.environment.flushes.close();

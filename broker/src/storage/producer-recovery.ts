@@ -40,7 +40,8 @@ export async function rebuildProducers(
     maxProducers: config.maxProducersPerPartition,
     expirationMs: config.producerExpirationMs,
   });
-  if (segments.length === 0) return { states, snapshotOffset: undefined };
+  // The segments may be gone, and the producers of what they held still go on.
+  if (endOffset === 0) return { states, snapshotOffset: undefined };
   const snapshot = await readSnapshot(join(directory, PRODUCERS_FILE), environment);
   const usable =
     snapshot !== undefined &&

@@ -84,13 +84,13 @@ export class ProducerStates {
 
   /** Remembers an appended batch. Batches without a producer id are nobody's. */
   record(batch: BatchHeader, baseOffset: number, endLsn: number, nowMs: number): void {
-    const { producerId, producerEpoch, baseSequence, recordCount } = batch;
+    const { producerId, producerEpoch, baseSequence } = batch;
     if (producerId < 0) return;
     this.#version += 1;
     const known = this.#producers.get(producerId);
     const appended: AppendedBatch = {
       baseSequence,
-      lastSequence: (baseSequence + recordCount - 1) % SEQUENCE_LIMIT,
+      lastSequence: lastSequenceOf(batch),
       baseOffset,
       endLsn,
     };
@@ -114,6 +114,17 @@ export class ProducerStates {
       lastSeenMs,
       batches.map((b) => [b.baseSequence, b.lastSequence, b.baseOffset]),
     ]);
+  }
+
+  /** Which producers are known, and the base offsets of the batches that are remembered of them. */
+  remembered(): { readonly producers: Float64Array; readonly baseOffsets: Float64Array } {
+    const states = [...this.#producers.values()];
+    return {
+      producers: Float64Array.from(this.#producers.keys()),
+      baseOffsets: Float64Array.from(
+        states.flatMap(({ batches }) => batches.map(({ baseOffset }) => baseOffset)),
+      ),
+    };
   }
 
   /** Takes over what {@link encode} gave; false, and nothing changed, when it is no such thing. */
@@ -140,11 +151,16 @@ export class ProducerStates {
   }
 }
 
+/** Compaction takes records out of a batch, and leaves the offsets and sequences that it spans. */
+function lastSequenceOf({ baseSequence, lastOffsetDelta }: BatchHeader): number {
+  return (baseSequence + lastOffsetDelta) % SEQUENCE_LIMIT;
+}
+
 function checkSequence(state: ProducerState, batch: BatchHeader): AppendedBatch | undefined {
   const last = state.batches.at(-1);
   const expected = last === undefined ? 0 : (last.lastSequence + 1) % SEQUENCE_LIMIT;
   if (batch.baseSequence === expected) return undefined;
-  const lastSequence = (batch.baseSequence + batch.recordCount - 1) % SEQUENCE_LIMIT;
+  const lastSequence = lastSequenceOf(batch);
   const repeated = state.batches.find(
     (known) => known.baseSequence === batch.baseSequence && known.lastSequence === lastSequence,
   );

@@ -6,10 +6,17 @@ import { ProtocolError } from '@millrace/protocol';
 import { syncDirectory } from './atomic-file.js';
 import { CheckpointFile } from './checkpoint.js';
 import type { Checkpoint } from './checkpoint.js';
+import { CLEANED_ENDING, recoverCompaction } from './compaction/manifest.js';
 import { EpochHistory } from './epoch-history.js';
 import { DataDirError } from './errors.js';
 import type { LogEnvironment, LogOptions } from './log-environment.js';
-import { CHECKPOINT_FILE, findSegments } from './log-files.js';
+import {
+  CHECKPOINT_FILE,
+  COMPACTION_FILE,
+  findSegments,
+  namesIn,
+  removeSegmentFiles,
+} from './log-files.js';
 import type { FoundSegment } from './log-files.js';
 import type { LogState } from './log-state.js';
 import { openStorageFile } from './persistence/file.js';
@@ -25,6 +32,8 @@ interface Found {
   readonly checkpoint: CheckpointFile;
   readonly epochs: EpochHistory;
   readonly segments: readonly FoundSegment[];
+  /** Below this offset compaction may have taken offsets away. */
+  readonly cleanedTo: number;
 }
 
 /** Where the log ends after its tail was looked at. */
@@ -33,6 +42,8 @@ interface LogEnd {
   readonly position: number;
   readonly offset: number;
   readonly cutBytes: number;
+  /** Files are not as they were found any more. */
+  readonly changed: boolean;
 }
 
 /**
@@ -59,13 +70,17 @@ export async function recoverLog(
   const ceiling = (current?.ceiling ?? 0) + (slotLost ? (current?.reservationStep ?? 0) : 0);
   const end =
     current === undefined
-      ? { segmentBase: 0, position: 0, offset: 0, cutBytes: 0 }
+      ? { segmentBase: 0, position: 0, offset: 0, cutBytes: 0, changed: false }
       : trusted
         ? cleanEnd(found, current)
         : await recoverTail(found, { ...current, ceiling }, environment);
-  const present = trusted ? found.segments : await findSegments(directory);
+  const present = end.changed
+    ? await findSegments(directory, await namesIn(directory))
+    : found.segments;
   const kept = present.filter(({ baseOffset }) => baseOffset <= end.segmentBase);
-  const segments = kept.map(
+  const startOffset = current?.startOffset ?? 0;
+  const left = await removeLeftovers(kept, startOffset, current?.segmentBase ?? 0, environment);
+  const segments = left.map(
     ({ baseOffset, fileBytes }) =>
       new Segment(
         directory,
@@ -82,7 +97,8 @@ export async function recoverLog(
   const producers = await rebuildProducers(directory, segments, end.offset, found, environment);
   return {
     segments,
-    startOffset: current?.startOffset ?? 0,
+    startOffset,
+    cleanedTo: found.cleanedTo,
     dataEndOffset: end.offset,
     nextOffset,
     leaderEpoch: begun ? epoch : epoch + 1,
@@ -96,12 +112,18 @@ export async function recoverLog(
 
 async function readDirectory(name: string, directory: string): Promise<Found> {
   try {
+    const names = await namesIn(directory);
+    const compacted = names.some(
+      (file) => file === COMPACTION_FILE || file.endsWith(CLEANED_ENDING),
+    );
+    // Before the segments are looked at: it ends what a crash interrupted.
+    const { cleanedTo } = compacted ? await recoverCompaction(directory) : { cleanedTo: 0 };
     const [checkpoint, epochs, segments] = await Promise.all([
       CheckpointFile.load(join(directory, CHECKPOINT_FILE)),
       EpochHistory.load(directory),
-      findSegments(directory),
+      findSegments(directory, compacted ? await namesIn(directory) : names),
     ]);
-    return { name, directory, checkpoint, epochs, segments };
+    return { name, directory, checkpoint, epochs, segments, cleanedTo };
   } catch (error) {
     if (error instanceof DataDirError) throw corrupt(error.message, error);
     throw error;
@@ -111,15 +133,36 @@ async function readDirectory(name: string, directory: string): Promise<Found> {
 function cleanEnd(found: Found, checkpoint: Checkpoint): LogEnd {
   const { segmentBase, position, endOffset } = checkpoint;
   checkReachesCheckpoint(found, checkpoint);
-  return { segmentBase, position, offset: endOffset, cutBytes: 0 };
+  return { segmentBase, position, offset: endOffset, cutBytes: 0, changed: false };
+}
+
+/** Removes segments wholly below the start of the log: a crash came between that and their removal. */
+async function removeLeftovers(
+  segments: readonly FoundSegment[],
+  startOffset: number,
+  segmentBase: number,
+  environment: LogEnvironment,
+): Promise<readonly FoundSegment[]> {
+  const first = segments.findIndex(({ baseOffset }, i) => {
+    const end = segments[i + 1]?.baseOffset ?? segmentBase;
+    return baseOffset >= segmentBase || end > startOffset;
+  });
+  const leftover = first < 0 ? segments : segments.slice(0, first);
+  await removeSegmentFiles(
+    leftover.map(({ path, indexPath }) => ({ logPath: path, indexPath })),
+    environment.logger,
+  );
+  return segments.slice(leftover.length);
 }
 
 /** Everything below the checkpoint was on the device: if it is gone, that is damage, not a tail. */
 function checkReachesCheckpoint(found: Found, checkpoint: Checkpoint): void {
   const { segmentBase, position, startOffset, endOffset } = checkpoint;
-  if (endOffset === startOffset) return;
   const first = found.segments[0]?.baseOffset ?? endOffset;
-  if (first > startOffset && !found.epochs.isGap(startOffset, first)) {
+  // The start may lie beyond what was synced: records can be deleted up to the end.
+  const explained =
+    first <= Math.max(startOffset, found.cleanedTo) || found.epochs.isGap(startOffset, first);
+  if (endOffset > startOffset && !explained) {
     throw corrupt(
       `${found.directory}: the log begins at offset ${startOffset}, but its first segment is ` +
         `missing: there is none before offset ${first}`,
@@ -147,6 +190,7 @@ async function recoverTail(
     position: checkpoint.position,
     offset: checkpoint.endOffset,
     cutBytes: 0,
+    changed: false,
   };
   let ended = false;
   for (const segment of tail) {
@@ -163,7 +207,9 @@ async function recoverTail(
       ended = end.cutBytes > 0;
     }
   }
-  if (tail.length === 1 && isAsCheckpointed(found.checkpoint, checkpoint, end)) return end;
+  if (isAsCheckpointed(found.checkpoint, checkpoint, tail, end)) {
+    return { ...end, changed: false };
+  }
   await syncDirectoryIfThere(found);
   await found.checkpoint.update({
     segmentBase: end.segmentBase,
@@ -172,18 +218,25 @@ async function recoverTail(
     ceiling: Math.max(checkpoint.ceiling, end.offset),
     tailDistrusted: false,
   });
-  return end;
+  return { ...end, changed: true };
 }
 
 /**
  * True when nothing came after the checkpoint, as in most partitions at most times: then there is no
  * name and no checkpoint to make durable again, which thousands of partitions would wait for.
  */
-function isAsCheckpointed(file: CheckpointFile, checkpoint: Checkpoint, end: LogEnd): boolean {
+function isAsCheckpointed(
+  file: CheckpointFile,
+  checkpoint: Checkpoint,
+  tail: readonly FoundSegment[],
+  end: LogEnd,
+): boolean {
+  // Where all was sealed the checkpoint is at the start of a segment that is not there yet.
+  const asIs = checkpoint.position > 0 ? tail.length === 1 : tail.length === 0;
   return (
+    asIs &&
     !file.slotLost &&
     !checkpoint.tailDistrusted &&
-    checkpoint.position > 0 &&
     end.cutBytes === 0 &&
     end.segmentBase === checkpoint.segmentBase &&
     end.position === checkpoint.position
@@ -228,6 +281,7 @@ async function recoverSegment(
       position: checked.end,
       offset: checked.nextOffset,
       cutBytes: before.cutBytes + cutBytes,
+      changed: true,
     };
   } finally {
     file.close();

@@ -1,11 +1,12 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ProtocolError } from '@millrace/protocol';
 import { BatchScanner } from './batch-scanner.js';
 import type { ScannedBatch } from './batch-scanner.js';
-import { errnoOf } from './errors.js';
+import { SegmentGoneError } from './errors.js';
 import type { FileRegion } from './file-region.js';
 import type { LogEnvironment } from './log-environment.js';
+import { readIndexFile, readLastIndexEntry } from './index-file.js';
 import { OffsetIndex } from './offset-index.js';
 import { indexFileName, logFileName } from './segment-name.js';
 import type { SharedFile } from './shared-file.js';
@@ -32,6 +33,13 @@ export class Segment {
   /** The appender's file and index, while there is one. */
   #live: { readonly file: SharedFile; readonly index: OffsetIndex } | undefined;
   readonly #positions = new Map<number, number>();
+  /** Removed or replaced: the names of its files may be another segment's. */
+  #gone = false;
+  /** Work under way that opens its files by name, or writes them. */
+  readonly #working = new Set<Promise<unknown>>();
+  /** Once it is known, of a segment that is not appended to. */
+  #maxTimestampMs: number | undefined;
+  #firstAppendMs: number | undefined;
 
   constructor(
     directory: string,
@@ -52,6 +60,7 @@ export class Segment {
     this.environment.files.drop(this.logPath);
     this.environment.indexes.drop(this.indexPath);
     this.#live = { file, index };
+    this.#maxTimestampMs = undefined;
     this.mappableBytes = capacityBytes;
   }
 
@@ -59,6 +68,7 @@ export class Segment {
   retire(): void {
     if (this.#live === undefined) return;
     this.environment.indexes.put(this.indexPath, this.#live.index);
+    this.#maxTimestampMs = this.#live.index.maxTimestampMs;
     this.#live = undefined;
     this.mappableBytes = this.sizeBytes;
   }
@@ -70,8 +80,66 @@ export class Segment {
     this.environment.indexes.drop(this.indexPath);
   }
 
-  /** The file, with one more user: the caller releases it. */
+  /** True while it is appended to, or its last sync is not done. */
+  get live(): boolean {
+    return this.#live !== undefined;
+  }
+
+  /** What the file takes: with the room ahead of the end, while it is appended to. */
+  get fileBytes(): number {
+    return this.#live?.file.file.size() ?? this.sizeBytes;
+  }
+
+  /**
+   * The segment goes away: it was removed, or another takes its name. What was acquired stays usable;
+   * whoever asks for more gets a SegmentGoneError. Resolves when nothing of it touches files by their
+   * names any more, so that they may be removed or replaced.
+   */
+  async leave(): Promise<void> {
+    this.#gone = true;
+    this.forget();
+    await Promise.allSettled(this.#working);
+  }
+
+  /** The largest timestamp of its batches; -1 when they bear none. @throws SegmentGoneError */
+  async maxTimestampMs(): Promise<number> {
+    const known = this.#live?.index.maxTimestampMs ?? this.#maxTimestampMs;
+    if (known !== undefined) return known;
+    const { sizeBytes } = this;
+    const largest = await this.#track(this.#findMaxTimestamp(sizeBytes));
+    if (this.#live === undefined && this.sizeBytes === sizeBytes) this.#maxTimestampMs = largest;
+    return largest;
+  }
+
+  /** When the file was last written to, in milliseconds since the epoch. */
+  async modifiedMs(): Promise<number> {
+    return (await this.#track(stat(this.logPath))).mtimeMs;
+  }
+
+  /** Takes notice of an append; the first one is remembered. */
+  appendedAt(nowMs: number): void {
+    this.#firstAppendMs ??= nowMs;
+  }
+
+  /**
+   * When the first batch was appended, in milliseconds since the epoch. Of a segment from before a restart
+   * that is when its file was made, or last written to if that is earlier, as in one that was copied.
+   */
+  async firstAppendMs(): Promise<number> {
+    if (this.#firstAppendMs !== undefined) return this.#firstAppendMs;
+    const { birthtimeMs, mtimeMs } = await this.#track(stat(this.logPath));
+    this.#firstAppendMs ??= birthtimeMs > 0 ? Math.min(birthtimeMs, mtimeMs) : mtimeMs;
+    return this.#firstAppendMs;
+  }
+
+  /** The same, if it is known without looking. */
+  get knownFirstAppendMs(): number | undefined {
+    return this.#firstAppendMs;
+  }
+
+  /** The file, with one more user: the caller releases it. @throws SegmentGoneError */
   acquire(): SharedFile {
+    this.#checkThere();
     if (this.#live === undefined) return this.environment.files.acquire(this.logPath);
     this.#live.file.retain();
     return this.#live.file;
@@ -79,9 +147,10 @@ export class Segment {
 
   /** The index: of the appender, from the cache, from its file, or rebuilt from the log. */
   index(): OffsetIndex | Promise<OffsetIndex> {
+    this.#checkThere();
     return (
       this.#live?.index ??
-      this.environment.indexes.get(this.indexPath, () => this.#loadSealedIndex())
+      this.environment.indexes.get(this.indexPath, () => this.#track(this.#loadSealedIndex()))
     );
   }
 
@@ -178,12 +247,8 @@ export class Segment {
 
   /** The index of the data before `end`: what the file holds of it, and the rest from the log. */
   async loadIndex(end: number): Promise<OffsetIndex> {
-    let bytes: Buffer = Buffer.alloc(0);
-    try {
-      bytes = await readFile(this.indexPath);
-    } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') throw error;
-    }
+    const bytes = await readIndexFile(this.indexPath);
+    this.#checkThere();
     const index = OffsetIndex.parse(this.baseOffset, bytes, end);
     await this.forEachBatch(index.last?.position ?? 0, end, ({ header, position }) =>
       index.track(header.baseOffset, header.maxTimestampMs, position, this.indexIntervalBytes),
@@ -194,7 +259,9 @@ export class Segment {
   /** An index that a crash left short or damaged is written anew, so that it is rebuilt once. */
   async #loadSealedIndex(): Promise<OffsetIndex> {
     const index = await this.loadIndex(this.sizeBytes);
-    if (!index.asStored) {
+    this.#checkThere();
+    // An appender that came meanwhile writes its own.
+    if (!index.asStored && this.#live === undefined) {
       await this.writeIndex(index).catch((error: unknown) => {
         this.environment.logger.warn(
           { err: error, file: this.indexPath },
@@ -250,7 +317,10 @@ export class Segment {
       for (;;) {
         const { position } = scanner;
         if (position >= turnEnds) {
-          if (position > from) await nextTurn();
+          if (position > from) {
+            await nextTurn();
+            this.#checkThere();
+          }
           // The last read of this turn may begin just before its end.
           const reads = WALK_TURN_BYTES + scanner.windowBytes;
           await warmIfCold(shared.file, position, Math.min(end - position, reads));
@@ -263,6 +333,38 @@ export class Segment {
     } finally {
       shared.release();
     }
+  }
+
+  /** By the end of the index and what lies behind it, or else by the whole index. */
+  async #findMaxTimestamp(sizeBytes: number): Promise<number> {
+    if (sizeBytes === 0) return -1;
+    const last = await readLastIndexEntry(this.indexPath, this.baseOffset);
+    this.#checkThere();
+    if (last === undefined || last.position >= sizeBytes)
+      return (await this.index()).maxTimestampMs;
+    let largest = last.maxTimestampMs;
+    await this.forEachBatch(last.position, sizeBytes, ({ header }) => {
+      largest = Math.max(largest, header.maxTimestampMs);
+    });
+    return largest;
+  }
+
+  /** Lets {@link leave} wait for `work`. */
+  async #track<Result>(work: Promise<Result>): Promise<Result> {
+    this.#working.add(work);
+    try {
+      return await work;
+    } catch (error) {
+      // Its files may have gone beneath it.
+      this.#checkThere();
+      throw error;
+    } finally {
+      this.#working.delete(work);
+    }
+  }
+
+  #checkThere(): void {
+    if (this.#gone) throw new SegmentGoneError(this.logPath);
   }
 
   #noBatchAt(position: number): ProtocolError {

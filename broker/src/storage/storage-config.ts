@@ -4,6 +4,17 @@ export type Durability = 'fsync' | 'pagecache';
 /** When consumers see a batch: once it is appended, or once it is synced. */
 export type Visibility = 'appended' | 'durable';
 
+/** What becomes of old records: whole segments go, or older values of a key do, or both. */
+export const cleanupPolicies = ['delete', 'compact', 'compact,delete'] as const;
+export type CleanupPolicy = (typeof cleanupPolicies)[number];
+
+/** Whose time a record bears: its producer's, or the broker's when it was appended. */
+export const timestampTypes = ['CreateTime', 'LogAppendTime'] as const;
+export type TimestampType = (typeof timestampTypes)[number];
+
+/** For {@link StorageConfig.retentionMs} and `retentionBytes`: nothing is removed for that reason. */
+export const UNLIMITED = -1;
+
 /** Every bound and default of the storage layer. Sizes in bytes, times in milliseconds. */
 export interface StorageConfig {
   /** Default of the topic option `segment.bytes`: a segment is sealed before it grows beyond this. */
@@ -25,6 +36,30 @@ export interface StorageConfig {
    * a record's timestamp may lie.
    */
   readonly timestampAfterMaxMs: number;
+  /** Default of the topic option `message.timestamp.type`. */
+  readonly messageTimestampType: TimestampType;
+  /** Default of `cleanup.policy`. */
+  readonly cleanupPolicy: CleanupPolicy;
+  /** Default of `retention.ms`: a sealed segment older than this is removed; -1: never. */
+  readonly retentionMs: number;
+  /** Default of `retention.bytes`: the oldest segments beyond it are removed, of each partition; -1: none. */
+  readonly retentionBytes: number;
+  /** Default of `segment.ms`: a segment whose first append is older is sealed. */
+  readonly segmentMs: number;
+  /** Default of `delete.retention.ms`: how long compaction keeps tombstones. */
+  readonly deleteRetentionMs: number;
+  /** Default of `min.compaction.lag.ms`: records younger than this are not compacted. */
+  readonly minCompactionLagMs: number;
+  /** Default of `min.cleanable.dirty.ratio`: the share of a log not yet compacted that makes it worth it. */
+  readonly minCleanableDirtyRatio: number;
+  /** How often segments are looked at for retention and for `segment.ms`. */
+  readonly retentionCheckIntervalMs: number;
+  /** How often logs are looked at for compaction. */
+  readonly cleanerIntervalMs: number;
+  /** Memory for the keys of one compaction. */
+  readonly cleanerMemoryBytes: number;
+  /** What compaction may read and write a second. */
+  readonly cleanerBytesPerSecond: number;
   /** Offsets reserved durably ahead of the log end, so that none is reused after a power cut. */
   readonly offsetCeilingBlock: number;
   /** A partition's checkpoint is rewritten at most this often while it is appended to. */
@@ -52,6 +87,7 @@ export interface StorageConfig {
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
+const DAY_MS = 86_400_000;
 
 /** The largest batch that any topic may allow (`max.message.bytes`), so the largest in any log. */
 export const MAX_STORED_BATCH_BYTES = 64 * MiB;
@@ -69,6 +105,18 @@ export const defaultStorageConfig: StorageConfig = {
   visibility: 'appended',
   indexIntervalBytes: 16 * KiB,
   timestampAfterMaxMs: 3_600_000,
+  messageTimestampType: 'CreateTime',
+  cleanupPolicy: 'delete',
+  retentionMs: 7 * DAY_MS,
+  retentionBytes: UNLIMITED,
+  segmentMs: 7 * DAY_MS,
+  deleteRetentionMs: DAY_MS,
+  minCompactionLagMs: 0,
+  minCleanableDirtyRatio: 0.5,
+  retentionCheckIntervalMs: 60_000,
+  cleanerIntervalMs: 15_000,
+  cleanerMemoryBytes: 64 * MiB,
+  cleanerBytesPerSecond: 128 * MiB,
   offsetCeilingBlock: 200_000,
   checkpointIntervalMs: 1_000,
   growStepMaxBytes: 16 * MiB,

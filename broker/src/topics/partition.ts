@@ -1,9 +1,10 @@
-import { inspectBatches, ProtocolError } from '@millrace/protocol';
+import { firstNullKey, inspectBatches, ProtocolError, stampAppendTime } from '@millrace/protocol';
 import type { BatchHeader, ByteChunks } from '@millrace/protocol';
 import type { FileRegion } from '../storage/file-region.js';
 import type { Log } from '../storage/log.js';
 import type { LogEnvironment } from '../storage/log-environment.js';
 import type { AppendedBatch } from '../storage/producer-states.js';
+import { MAX_STORED_BATCH_BYTES } from '../storage/storage-config.js';
 import type { TopicConfig } from './topic-config.js';
 
 /** What an acknowledgement waits for: nothing, the page cache, the disk. */
@@ -11,10 +12,15 @@ export type Acks = 0 | 1 | -1;
 
 export interface AppendResult {
   readonly baseOffset: number;
-  /** -1: records keep the timestamps that their producers gave them. */
+  /** -1: records keep the timestamps that their producers gave them, or it is a repeat. */
   readonly logAppendTimeMs: number;
   readonly logStartOffset: number;
 }
+
+/** What the records of a batch may unpack to: the size of the largest batch that is stored as it is. */
+const MAX_UNPACKED_BYTES = MAX_STORED_BATCH_BYTES;
+/** For {@link Partition.deleteRecords}: everything that consumers can see. */
+const ALL_RECORDS = -1;
 
 /** One partition of a topic: what handlers append to and read from. */
 export class Partition {
@@ -28,13 +34,19 @@ export class Partition {
     readonly topicName: string,
     readonly topicId: string,
     readonly index: number,
-    private readonly config: TopicConfig,
+    private config: TopicConfig,
     private readonly environment: LogEnvironment,
   ) {}
 
   /** Gives the partition its log; until then, and without one, it is offline. */
   attach(log: Log): void {
     this.#log = log;
+  }
+
+  /** Takes over another config: it applies from the next append, roll or check on. */
+  configure(config: TopicConfig): void {
+    this.config = config;
+    this.#log?.configure(config);
   }
 
   /** Takes the partition offline: its log cannot be used. */
@@ -72,6 +84,11 @@ export class Partition {
     return this.#log?.sizeBytes ?? 0;
   }
 
+  /** What the segments' files take on disk. */
+  get diskBytes(): number {
+    return this.#log?.diskBytes ?? 0;
+  }
+
   get segmentCount(): number {
     return this.#log?.segmentCount ?? 0;
   }
@@ -103,7 +120,7 @@ export class Partition {
     }
     return {
       baseOffset: appended.baseOffset,
-      logAppendTimeMs: -1,
+      logAppendTimeMs: appended.appendTimeMs ?? -1,
       logStartOffset: log.startOffset,
     };
   }
@@ -126,6 +143,34 @@ export class Partition {
   /** Why its files went away, beneath a read that had begun before. */
   #whyGone(): ProtocolError | undefined {
     return this.#problem;
+  }
+
+  /**
+   * Gives up all records below `offset`, -1 for all that consumers can see; resolves to the first offset
+   * that is left, once that is durable. Readers do not get them from then on. Their space is freed
+   * segment by segment, when all of one is given up and it is sealed. As in Kafka, not in a topic that is
+   * only compacted.
+   * @throws ProtocolError OFFSET_OUT_OF_RANGE beyond the high watermark, POLICY_VIOLATION, STORAGE_ERROR
+   */
+  async deleteRecords(offset: number): Promise<number> {
+    const log = this.#usableLog();
+    const { highWatermark } = log;
+    if (this.config.cleanupPolicy === 'compact') {
+      throw new ProtocolError(
+        'POLICY_VIOLATION',
+        `${this.name}: records of a topic that is only compacted cannot be deleted by offset; write ` +
+          'tombstones, or set its cleanup.policy to "compact,delete"',
+      );
+    }
+    if (!Number.isSafeInteger(offset) || offset < ALL_RECORDS || offset > highWatermark) {
+      throw new ProtocolError(
+        'OFFSET_OUT_OF_RANGE',
+        `${this.name}: records can be deleted up to its high watermark ${highWatermark}, not up ` +
+          `to offset ${offset}`,
+      );
+    }
+    const upTo = offset === ALL_RECORDS ? highWatermark : offset;
+    return log.removeBefore(upTo, 'their records were deleted');
   }
 
   /** The first record at or after a time, with its own timestamp; undefined when there is none. */
@@ -185,11 +230,30 @@ export class Partition {
     const [batch] = inspectBatches(bytes, {
       maxBatchBytes: this.config.maxMessageBytes,
       maxRecordsPerBatch: this.environment.config.maxRecordsPerBatch,
-      maxTimestampMs: this.environment.now() + this.config.timestampAfterMaxMs,
+      // What the broker replaces may be anything.
+      maxTimestampMs: this.#stampsTime
+        ? Number.MAX_SAFE_INTEGER
+        : this.environment.now() + this.config.timestampAfterMaxMs,
       maxBatches: 1,
     });
     if (batch === undefined) throw new Error(`${this.name}: no batch was found, and no error`);
+    if (this.config.cleanupPolicy !== 'delete') this.#refuseNullKeys(bytes);
     return batch.header;
+  }
+
+  get #stampsTime(): boolean {
+    return this.config.messageTimestampType === 'LogAppendTime';
+  }
+
+  /** Compaction keeps the last record of each key. As in Kafka, one without a key is refused. */
+  #refuseNullKeys(bytes: ByteChunks): void {
+    const index = firstNullKey(bytes, MAX_UNPACKED_BYTES);
+    if (index === undefined) return;
+    throw new ProtocolError(
+      'INVALID_RECORD',
+      `${this.name}: record ${index} of the batch has no key, and the topic is compacted ` +
+        '(cleanup.policy): give every record a key',
+    );
   }
 
   #appendNow(log: Log, bytes: ByteChunks, batch: BatchHeader): AppendedAt {
@@ -198,9 +262,18 @@ export class Partition {
       const repeated = log.producers.check(batch);
       if (repeated !== undefined) return repeated;
     }
-    const appended = log.append(bytes, batch);
+    const appended = this.#stampsTime
+      ? this.#appendStamped(log, bytes, batch)
+      : log.append(bytes, batch);
     if (this.#listeners.size > 0) this.notify();
     return appended;
+  }
+
+  /** By the time of the append itself: where offsets go on, time must not go back. */
+  #appendStamped(log: Log, bytes: ByteChunks, batch: BatchHeader): AppendedAt {
+    const appendTimeMs = this.environment.now();
+    stampAppendTime(bytes, appendTimeMs);
+    return { ...log.append(bytes, { ...batch, maxTimestampMs: appendTimeMs }), appendTimeMs };
   }
 
   /** An id that is made up will be somebody's one day, who would then be taken for this one. */
@@ -219,7 +292,8 @@ export class Partition {
       .catch(() => undefined)
       .then(async () => {
         this.#usableLog();
-        if (!log.canAppend(batch.recordCount)) await log.prepare(batch.recordCount);
+        // Again where the segment was sealed in between.
+        while (!log.canAppend(batch.recordCount)) await log.prepare(batch.recordCount);
         this.#usableLog();
         return this.#appendNow(log, bytes, batch);
       });
@@ -232,4 +306,7 @@ export class Partition {
   }
 }
 
-type AppendedAt = Pick<AppendedBatch, 'baseOffset' | 'endLsn'>;
+interface AppendedAt extends Pick<AppendedBatch, 'baseOffset' | 'endLsn'> {
+  /** The broker's time, where that is the records'. */
+  readonly appendTimeMs?: number;
+}

@@ -1,57 +1,55 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isValidTopicName, ProtocolError } from '@millrace/protocol';
 import { syncDirectory } from '../storage/atomic-file.js';
 import { DataDirError, storageFailure } from '../storage/errors.js';
-import { readJsonFile, writeJsonFile } from '../storage/json-file.js';
 import type { LogEnvironment } from '../storage/log-environment.js';
-import { defaultStorageConfig } from '../storage/storage-config.js';
+import { forEachConcurrently } from './concurrently.js';
+import { NameTurns } from './name-turns.js';
 import { openPartition } from './open-partition.js';
-import { Partition } from './partition.js';
-import { describeTopicConfig, resolveTopicConfig } from './topic-config.js';
-import type { ConfigEntry, TopicConfig } from './topic-config.js';
+import type { Partition } from './partition.js';
+import { changeOverrides, resolveTopicConfig } from './topic-config.js';
+import type { ConfigChange, TopicConfig } from './topic-config.js';
+import { loadTopicSpec, NEW_SUFFIX, storeNewTopic, storeTopicChange } from './topic-file.js';
+import type { TopicSpec } from './topic-file.js';
+import { TopicLimits } from './topic-limits.js';
+import { OpenTopic } from './topic.js';
+import type { Topic } from './topic.js';
 
-const TOPIC_FILE = 'topic.json';
-const TOPIC_ID = /^[0-9a-f]{32}$/;
-/** A directory on its way in or out: never a topic. */
-const NEW_SUFFIX = '.new';
-const DELETED_SUFFIX = '.deleted';
+export type { Topic } from './topic.js';
+export type { TopicSpec } from './topic-file.js';
+
+export const TOPIC_ID = /^[0-9a-f]{32}$/;
+/** A directory on its way out: never a topic. */
+export const DELETED_SUFFIX = '.deleted';
 /** Partitions opened at the same time at start-up. */
 const OPEN_CONCURRENCY = 64;
 
-export interface TopicSpec {
-  readonly name: string;
-  readonly partitions: number;
-  /** Overrides of the broker's defaults, by Kafka's names. */
-  readonly config: Readonly<Record<string, string>>;
-}
-
-export interface Topic {
-  readonly name: string;
-  /** 32 hexadecimal digits: a topic that is deleted and made again has another. */
-  readonly id: string;
-  readonly config: TopicConfig;
-  readonly partitions: readonly Partition[];
-  describeConfig(): readonly ConfigEntry[];
+export interface CreateOptions {
+  /** A topic of the broker itself: it is made whatever limits there are on topics. */
+  readonly internal?: boolean;
 }
 
 /** The broker's topics: one directory each, named by the topic's id, with a `topic.json`. */
 export class TopicRegistry {
-  readonly #byName = new Map<string, Topic>();
-  readonly #byId = new Map<string, Topic>();
-  /** Names that are being created or deleted, by the promise of that. */
-  readonly #changing = new Map<string, Promise<unknown>>();
+  readonly #byName = new Map<string, OpenTopic>();
+  readonly #byId = new Map<string, OpenTopic>();
+  readonly #turns = new NameTurns();
   /** Directories of deleted topics that are being removed. */
   readonly #removals = new Set<Promise<void>>();
-  /** Topics that are being created: they count against the limits already. */
-  readonly #creating = new Set<TopicSpec>();
-  #closing = false;
+  readonly #limits: TopicLimits;
+  readonly #deletedListeners = new Set<(topicId: string) => void>();
 
   private constructor(
     private readonly directory: string,
     private readonly environment: LogEnvironment,
-  ) {}
+  ) {
+    this.#limits = new TopicLimits(environment.config, () => ({
+      topics: this.#byName.size,
+      partitions: this.partitionCount,
+    }));
+  }
 
   /** Reads all topics and opens all partitions; a partition that is damaged comes up offline. */
   static async load(
@@ -100,21 +98,28 @@ export class TopicRegistry {
    * @throws ProtocolError INVALID_TOPIC, INVALID_PARTITIONS, INVALID_CONFIG, TOPIC_ALREADY_EXISTS,
    *   LIMIT_EXCEEDED, DISK_FULL, STORAGE_ERROR
    */
-  create(spec: TopicSpec): Promise<Topic> {
-    return this.#inTurn(spec.name, async () => {
-      const config = this.#check(spec);
-      const id = randomBytes(16).toString('hex');
-      this.#creating.add(spec);
+  create(spec: TopicSpec, options: CreateOptions = {}): Promise<Topic> {
+    return this.#turns.take(spec.name, async () => {
+      const { partitions } = spec;
+      this.#checkNew(spec);
+      const reserved = options.internal === true ? undefined : { topics: 1, partitions };
+      const release = reserved && this.#limits.reserve(reserved);
       try {
-        await this.#store(id, spec);
-        const topic = this.#build(id, spec, config);
-        await Promise.all(topic.partitions.map((partition) => this.#open(topic, partition, true)));
+        const config = resolveTopicConfig(spec.config, this.environment.config);
+        const topic = new OpenTopic(
+          randomBytes(16).toString('hex'),
+          spec,
+          config,
+          this.environment,
+        );
+        await storeNewTopic(join(this.directory, topic.id), spec);
+        await this.#openNew(topic, topic.partitions);
         this.#register(topic);
         return topic;
       } catch (error) {
         throw storageFailure(`create topic ${spec.name}`, error);
       } finally {
-        this.#creating.delete(spec);
+        release?.();
       }
     });
   }
@@ -124,9 +129,8 @@ export class TopicRegistry {
    * @throws ProtocolError UNKNOWN_TOPIC_OR_PARTITION, STORAGE_ERROR
    */
   delete(name: string): Promise<void> {
-    return this.#inTurn(name, async () => {
-      const topic = this.#byName.get(name);
-      if (topic === undefined) throw unknownTopic(name);
+    return this.#turns.take(name, async () => {
+      const topic = this.#known(name);
       const path = join(this.directory, topic.id);
       try {
         await rename(path, `${path}${DELETED_SUFFIX}`);
@@ -135,6 +139,7 @@ export class TopicRegistry {
       }
       this.#byName.delete(name);
       this.#byId.delete(topic.id);
+      for (const listener of this.#deletedListeners) listener(topic.id);
       const reason = new ProtocolError('UNKNOWN_TOPIC_OR_PARTITION', `topic ${name} was deleted`);
       await Promise.all(topic.partitions.map((partition) => partition.abandon(reason)));
       try {
@@ -147,13 +152,75 @@ export class TopicRegistry {
   }
 
   /**
+   * Calls `listener` with the id of each topic that is deleted, once nobody finds it any more. It must not
+   * throw. Returns the way to stop.
+   */
+  onDeleted(listener: (topicId: string) => void): () => void {
+    this.#deletedListeners.add(listener);
+    return () => this.#deletedListeners.delete(listener);
+  }
+
+  /**
+   * Changes a topic's config: durable when this resolves, and in force from each partition's next append,
+   * roll or check on. All changes are made or none.
+   * @param validateOnly only says whether it could be done.
+   * @throws ProtocolError UNKNOWN_TOPIC_OR_PARTITION, INVALID_CONFIG, DISK_FULL, STORAGE_ERROR
+   */
+  alterConfig(
+    name: string,
+    changes: readonly ConfigChange[],
+    validateOnly = false,
+  ): Promise<TopicConfig> {
+    return this.#turns.take(name, async () => {
+      const topic = this.#known(name);
+      const spec = { ...topic.spec, config: changeOverrides(topic.spec.config, changes) };
+      const config = resolveTopicConfig(spec.config, this.environment.config);
+      if (validateOnly) return config;
+      await this.#storeChange(topic, spec, `alter the config of topic ${name}`);
+      topic.configure(spec, config);
+      return config;
+    });
+  }
+
+  /**
+   * Gives a topic more partitions, `total` of them then; durable when this resolves.
+   * @throws ProtocolError UNKNOWN_TOPIC_OR_PARTITION, INVALID_PARTITIONS, LIMIT_EXCEEDED, DISK_FULL,
+   *   STORAGE_ERROR
+   */
+  addPartitions(name: string, total: number): Promise<Topic> {
+    return this.#turns.take(name, async () => {
+      const topic = this.#known(name);
+      const { length: present } = topic.partitions;
+      this.#limits.checkPartitions(name, total);
+      if (total <= present) {
+        throw new ProtocolError(
+          'INVALID_PARTITIONS',
+          `topic ${name} has ${present} partitions, and ${total} were asked for: their number can ` +
+            `only grow`,
+        );
+      }
+      const release = this.#limits.reserve({ topics: 0, partitions: total - present });
+      try {
+        const spec = { ...topic.spec, partitions: total };
+        // First: a crash from here on leaves partitions without a directory, as new ones are.
+        await this.#storeChange(topic, spec, `add partitions to topic ${name}`);
+        const added = topic.newPartitions(total);
+        await this.#openNew(topic, added);
+        topic.grow(spec, added);
+        return topic;
+      } finally {
+        release();
+      }
+    });
+  }
+
+  /**
    * Closes every partition, also after one that failed; topics cannot be changed any more. Resolves to
    * true when all is synced and checkpointed, so that the next start need not recover anything.
    * @throws what the first that failed threw.
    */
   async close(): Promise<boolean> {
-    this.#closing = true;
-    await Promise.allSettled(this.#changing.values());
+    await this.#turns.close();
     const partitions = this.list().flatMap((topic) => topic.partitions);
     const failures: unknown[] = [];
     let inGoodOrder = true;
@@ -170,14 +237,7 @@ export class TopicRegistry {
   }
 
   async #load(path: string, id: string): Promise<void> {
-    const content = await readJsonFile(join(path, TOPIC_FILE));
-    const spec = decodeSpec(content);
-    if (spec === undefined) {
-      throw new DataDirError(
-        'damaged',
-        `${join(path, TOPIC_FILE)} is missing or does not describe a topic; restore it from a backup`,
-      );
-    }
+    const spec = await loadTopicSpec(path);
     const other = this.#byName.get(spec.name);
     if (other !== undefined) {
       throw new DataDirError(
@@ -186,7 +246,7 @@ export class TopicRegistry {
           'that you do not want out of the data directory',
       );
     }
-    this.#register(this.#build(id, spec, this.#configOf(spec, path)));
+    this.#register(new OpenTopic(id, spec, this.#configOf(spec, path), this.environment));
   }
 
   /** A stored topic's config; one that no longer fits the broker's defaults is named. */
@@ -200,24 +260,22 @@ export class TopicRegistry {
     }
   }
 
-  #register(topic: Topic): void {
+  #register(topic: OpenTopic): void {
     this.#byName.set(topic.name, topic);
     this.#byId.set(topic.id, topic);
   }
 
-  #build(id: string, spec: TopicSpec, config: TopicConfig): Topic {
-    const { environment } = this;
-    return {
-      name: spec.name,
-      id,
-      config,
-      partitions: Array.from(
-        { length: spec.partitions },
-        (_, index) => new Partition(spec.name, id, index, config, environment),
-      ),
-      describeConfig: () =>
-        describeTopicConfig(config, spec.config, environment.config, defaultStorageConfig),
-    };
+  /** @throws ProtocolError UNKNOWN_TOPIC_OR_PARTITION */
+  #known(name: string): OpenTopic {
+    const topic = this.#byName.get(name);
+    if (topic !== undefined) return topic;
+    throw new ProtocolError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${name}`);
+  }
+
+  async #openNew(topic: Topic, partitions: readonly Partition[]): Promise<void> {
+    await forEachConcurrently(partitions, OPEN_CONCURRENCY, (partition) =>
+      this.#open(topic, partition, true),
+    );
   }
 
   async #open(topic: Topic, partition: Partition, cleanStop: boolean): Promise<void> {
@@ -225,14 +283,7 @@ export class TopicRegistry {
     await openPartition(partition, directory, cleanStop, this.environment, topic.config);
   }
 
-  #check(spec: TopicSpec): TopicConfig {
-    const { name, partitions } = spec;
-    const { maxTopics, maxPartitions } = this.environment.config;
-    const creating = [...this.#creating];
-    const partitionsThen = creating.reduce(
-      (sum, other) => sum + other.partitions,
-      this.partitionCount + partitions,
-    );
+  #checkNew({ name, partitions }: TopicSpec): void {
     if (!isValidTopicName(name)) {
       throw new ProtocolError(
         'INVALID_TOPIC',
@@ -242,39 +293,14 @@ export class TopicRegistry {
     if (this.#byName.has(name)) {
       throw new ProtocolError('TOPIC_ALREADY_EXISTS', `topic ${name} exists already`);
     }
-    if (!Number.isInteger(partitions) || partitions < 1 || partitions > maxPartitions) {
-      throw new ProtocolError(
-        'INVALID_PARTITIONS',
-        `topic ${name}: ${partitions} partitions; a topic has from 1 to ${maxPartitions}`,
-      );
-    }
-    if (this.#byName.size + creating.length >= maxTopics) {
-      throw new ProtocolError('LIMIT_EXCEEDED', `this broker has its maxTopics of ${maxTopics}`);
-    }
-    if (partitionsThen > maxPartitions) {
-      throw new ProtocolError(
-        'LIMIT_EXCEEDED',
-        `${partitions} more partitions would exceed this broker's maxPartitions of ${maxPartitions}`,
-      );
-    }
-    return resolveTopicConfig(spec.config, this.environment.config);
+    this.#limits.checkPartitions(name, partitions);
   }
 
-  /** A topic's directory appears whole or not at all. */
-  async #store(id: string, spec: TopicSpec): Promise<void> {
-    const path = join(this.directory, id);
-    const temporary = `${path}${NEW_SUFFIX}`;
+  async #storeChange(topic: OpenTopic, spec: TopicSpec, what: string): Promise<void> {
     try {
-      await mkdir(temporary);
-      await writeJsonFile(join(temporary, TOPIC_FILE), spec);
-      await rename(temporary, path);
-      await syncDirectory(this.directory);
+      await storeTopicChange(join(this.directory, topic.id), topic.spec, spec);
     } catch (error) {
-      // The new name too: a topic whose creation was refused must not be there after a restart.
-      for (const leftover of [temporary, path]) {
-        await rm(leftover, { recursive: true, force: true }).catch(() => undefined);
-      }
-      throw error;
+      throw storageFailure(what, error);
     }
   }
 
@@ -286,47 +312,4 @@ export class TopicRegistry {
       .finally(() => this.#removals.delete(removal));
     this.#removals.add(removal);
   }
-
-  /** One change of a name at a time. */
-  #inTurn<Result>(name: string, change: () => Promise<Result>): Promise<Result> {
-    if (this.#closing) {
-      return Promise.reject(new ProtocolError('SHUTTING_DOWN', 'the broker is stopping'));
-    }
-    const before = this.#changing.get(name) ?? Promise.resolve();
-    const turn = before.catch(() => undefined).then(change);
-    this.#changing.set(name, turn);
-    const done = (): void => {
-      if (this.#changing.get(name) === turn) this.#changing.delete(name);
-    };
-    turn.then(done, done);
-    return turn;
-  }
-}
-
-function unknownTopic(name: string): ProtocolError {
-  return new ProtocolError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${name}`);
-}
-
-function decodeSpec(content: unknown): TopicSpec | undefined {
-  if (typeof content !== 'object' || content === null) return undefined;
-  const { name, partitions, config } = content as Readonly<Record<string, unknown>>;
-  if (typeof name !== 'string' || typeof partitions !== 'number') return undefined;
-  if (typeof config !== 'object' || config === null) return undefined;
-  const entries = Object.entries(config);
-  if (!entries.every((entry): entry is [string, string] => typeof entry[1] === 'string')) {
-    return undefined;
-  }
-  return { name, partitions, config: Object.fromEntries(entries) };
-}
-
-async function forEachConcurrently<Item>(
-  items: readonly Item[],
-  concurrency: number,
-  work: (item: Item) => Promise<void>,
-): Promise<void> {
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    for (let item = items[next++]; item !== undefined; item = items[next++]) await work(item);
-  };
-  await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker));
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { isDeepStrictEqual } from 'node:util';
+import { applyRetention } from '../../../broker/src/storage/retention.js';
 import type { Partition } from '../../../broker/src/topics/partition.js';
 import { ProtocolError } from '@millrace/protocol';
 import { drain, inPieces, makeBatch, recordsIn, rejection, T0 } from '../../support/batches.js';
@@ -31,6 +32,8 @@ interface ModelBatch {
 /** What a log is, without any of how: its batches, and the least that the next offset may be. */
 interface Model {
   batches: ModelBatch[];
+  /** The first offset that is answered for; batches below stay in the model. */
+  start: number;
   end: number;
   appended: number;
   /** Batches from this one on were appended while no sync could go on. */
@@ -41,7 +44,12 @@ const lastOf = (model: Model, producer: number): ModelBatch | undefined =>
   model.batches.findLast((batch) => batch.producer === producer);
 const nextSequence = (batch: ModelBatch | undefined): number =>
   batch === undefined ? 0 : batch.baseSequence + batch.records.length;
-const allRecords = (model: Model): ReadRecord[] => model.batches.flatMap(({ records }) => records);
+/** Of whole batches: readers get the one that holds the start from its first record on. */
+const allRecords = ({ batches, start }: Model): ReadRecord[] =>
+  batches.filter((batch) => nextOffset(batch) > start).flatMap(({ records }) => records);
+const nextOffset = ({ records }: ModelBatch): number => (records.at(-1)?.offset ?? -1) + 1;
+
+const RETENTION_BYTES = 9000;
 
 interface Real {
   readonly kind: PersistKind;
@@ -55,9 +63,9 @@ type Command =
   | { readonly do: 'append'; records: number; valueBytes: number; producer: number; sync: boolean }
   | { readonly do: 'repeat' | 'gap'; producer: number }
   | { readonly do: 'read'; at: number; maxBytes: number; atLeastOne: boolean }
-  | { readonly do: 'time'; at: number }
+  | { readonly do: 'time' | 'delete'; at: number }
   | { readonly do: 'powerCut'; at: number }
-  | { readonly do: 'clock' | 'hold' | 'clean' | 'crash' };
+  | { readonly do: 'clock' | 'hold' | 'clean' | 'crash' | 'retain' | 'seal' };
 
 const fraction = fc.double({ min: 0, max: 1.05, noNaN: true });
 const producer = fc.integer({ min: 1, max: 3 });
@@ -82,8 +90,13 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       atLeastOne: fc.boolean(),
     }),
   },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('time' as const), at: fraction }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('clock', 'hold', 'clean', 'crash') }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('time', 'delete'), at: fraction }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constantFrom('clock', 'hold', 'clean', 'crash', 'retain', 'seal'),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('powerCut' as const), at: fraction }) },
 );
 
@@ -96,6 +109,7 @@ async function open(real: Real): Promise<void> {
   if (real.storage.topics.byName('t') === undefined) {
     await createTopic(real.storage, {
       ...{ 'segment.bytes': '4096', 'max.message.bytes': '4096', 'index.interval.bytes': '1024' },
+      'retention.bytes': String(RETENTION_BYTES),
     });
   }
   real.partition = partitionOf(real.storage);
@@ -137,7 +151,7 @@ async function read(
   { at, maxBytes, atLeastOne }: Command & { do: 'read' },
 ): Promise<void> {
   const offset = Math.floor(at * partition.endOffset);
-  if (offset > partition.endOffset) {
+  if (offset > partition.endOffset || offset < model.start) {
     const error = await rejection(partition.read(offset, maxBytes, atLeastOne));
     expect(error.errorName).toBe('OFFSET_OUT_OF_RANGE');
     return;
@@ -166,7 +180,9 @@ async function read(
 async function findTime({ partition }: Real, model: Model, at: number): Promise<void> {
   const timestampMs = T0 + Math.floor(at * model.appended * 10) + 1;
   const found = await partition.offsetForTimestamp(timestampMs);
-  const expected = allRecords(model).find((record) => record.timestampMs >= timestampMs);
+  const expected = allRecords(model).find(
+    (record) => record.timestampMs >= timestampMs && record.offset >= model.start,
+  );
   expect(found?.offset).toBe(expected?.offset);
 }
 
@@ -174,14 +190,40 @@ async function checkAll({ partition }: Real, model: Model): Promise<void> {
   expect(partition.state).toBe('online');
   expect(partition.endOffset).toBeGreaterThanOrEqual(model.end);
   expect(partition.highWatermark).toBe(partition.endOffset);
+  expect(partition.startOffset).toBe(model.start);
   const expected = allRecords(model);
   const records: ReadRecord[] = [];
-  for (let next = 0; ; next = (records.at(-1)?.offset ?? 0) + 1) {
+  for (let next = model.start; ; next = (records.at(-1)?.offset ?? 0) + 1) {
     const region = await partition.read(next, 5000, true);
     if (region === undefined) break;
     records.push(...recordsIn(drain(region)));
   }
   if (!isDeepStrictEqual(records, expected)) expect(records).toEqual(expected);
+}
+
+async function deleteRecords({ partition }: Real, model: Model, at: number): Promise<void> {
+  const { highWatermark } = partition;
+  // Mostly little, or there would be nothing left to look at.
+  const upTo = at > 1 ? highWatermark + 1 : Math.floor(at ** 4 * highWatermark);
+  if (upTo > highWatermark) {
+    const { errorName } = await rejection(partition.deleteRecords(upTo));
+    expect(errorName).toBe('OFFSET_OUT_OF_RANGE');
+    return;
+  }
+  model.start = Math.max(model.start, upTo);
+  expect(await partition.deleteRecords(upTo)).toBe(model.start);
+}
+
+async function retain({ partition, storage }: Real, model: Model): Promise<void> {
+  const { log } = partition;
+  // A seal waits for a sync.
+  if (log === undefined || model.heldFrom !== undefined) return;
+  await applyRetention(log, storage.clock.nowMs);
+  expect(partition.startOffset).toBeGreaterThanOrEqual(model.start);
+  if (partition.startOffset > model.start) {
+    expect(partition.sizeBytes).toBeGreaterThanOrEqual(RETENTION_BYTES);
+  }
+  model.start = partition.startOffset;
 }
 
 async function restart(
@@ -240,6 +282,12 @@ async function step(real: Real, model: Model, todo: Command): Promise<void> {
       return read(real, model, todo);
     case 'time':
       return findTime(real, model, todo.at);
+    case 'delete':
+      return deleteRecords(real, model, todo.at);
+    case 'retain':
+      return retain(real, model);
+    case 'seal':
+      return model.heldFrom === undefined ? real.partition.log?.seal() : undefined;
     case 'clock':
       real.storage.clock.advance(1500);
       return;
@@ -272,7 +320,7 @@ describe('a partition against a model', () => {
         const real = { kind, dir: await makeTempDir() } as Real;
         await open(real);
         opened.add(real);
-        const model: Model = { batches: [], end: 0, appended: 0, heldFrom: undefined };
+        const model: Model = { batches: [], start: 0, end: 0, appended: 0, heldFrom: undefined };
         for (const todo of commands) await step(real, model, todo);
         await checkAll(real, model);
         await restart(real, model, true);

@@ -117,7 +117,7 @@ describe('a search for a time', () => {
     const view = {
       segments: [segment],
       end: { segment, position: segment.sizeBytes, offset: 30 },
-      epochs: await epochs(),
+      ...{ epochs: await epochs(), startOffset: 0, cleanedTo: 0 },
     };
     expect(await findTimestamp(view, T0 + 29)).toEqual({ offset: 29, timestampMs: T0 + 29 });
     expect(files.coldBytes).toBe(0);
@@ -163,7 +163,7 @@ describe('a search for a time', () => {
     const view = {
       segments: [segment],
       end: { segment, position: segment.sizeBytes, offset: 3 },
-      epochs: await epochs(),
+      ...{ epochs: await epochs(), startOffset: 0, cleanedTo: 0 },
     };
     const error = await rejection(findTimestamp(view, T0 + 1));
     expect(error.errorName).toBe('CORRUPT_LOG');
