@@ -1,39 +1,42 @@
-import {
-  BEGINNING_TIMESTAMP,
-  createTopicsApi,
-  deleteTopicsApi,
-  describeTopicsApi,
-  END_TIMESTAMP,
-  ProtocolError,
-  type Api,
-  type CreateTopicsRequest,
-} from '@millrace/protocol';
-import type { Answer, Cluster } from './cluster.js';
-import { BrokerError, InvalidArgumentError, toMillraceError } from './errors.js';
-import { noSuchTopic } from './missing.js';
-import { listOffsets } from './offsets.js';
+import { describeCluster } from './admin/cluster-description.js';
+import { deleteOffsets, groupOffsets } from './admin/group-offsets.js';
+import { deleteGroups, describeGroups, listGroups } from './admin/groups.js';
+import { listTopicOffsets, topicOffsets } from './admin/offsets.js';
+import { resetOffsets } from './admin/reset-offsets.js';
+import { alterConfig, createPartitions, deleteRecords } from './admin/topic-changes.js';
+import { createTopics, deleteTopic, describeTopics, listTopics } from './admin/topics.js';
 import type {
+  AlterConfigOptions,
+  ClusterDescription,
+  ConfigChanges,
   CreatedTopic,
+  DeletedRecords,
+  GroupDescription,
+  GroupListing,
+  GroupOffset,
+  GroupOffsetsOptions,
+  ListGroupsOptions,
   OffsetAt,
   PartitionOffset,
   PartitionOffsets,
+  PartitionOfTopic,
+  RecordsToDelete,
+  ResetOffset,
+  ResetOffsetsOptions,
   TopicDescription,
   TopicListing,
   TopicSpec,
 } from './admin-types.js';
+import type { Cluster } from './cluster.js';
+import { InvalidArgumentError } from './errors.js';
 import type { SignalOption } from './options.js';
 import { checkKeys, type KeysOf } from './util/known-keys.js';
-import { quoted, shortened } from './util/text.js';
-
-/** Rows of a createTopics or describeTopics request. */
-const MAX_TOPICS_PER_REQUEST = 1_000;
-/** No topic has a longer name, in UTF-16 units. */
-const MAX_TOPIC_NAME_LENGTH = 249;
 
 /**
- * Creates, deletes and describes topics. Retriable failures are retried within the client's
- * `requestTimeoutMs`; every method throws BrokerError, ConnectionError and their like, and the
- * signal's reason.
+ * Topics, groups and the cluster: what there is, and how to change it. Retriable failures are
+ * retried within the client's `requestTimeoutMs`; every method throws BrokerError,
+ * ConnectionError and their like, InvalidArgumentError for an option that it does not have, and
+ * the signal's reason.
  */
 export class Admin {
   readonly #cluster: Cluster;
@@ -48,7 +51,8 @@ export class Admin {
    * already does as well, whatever its partitions and configuration are.
    *
    * @throws InvalidArgumentError for a field that no topic has; BrokerError with code
-   *   TOPIC_ALREADY_EXISTS, INVALID_TOPIC, INVALID_PARTITIONS, INVALID_CONFIG or LIMIT_EXCEEDED.
+   *   TOPIC_ALREADY_EXISTS, INVALID_TOPIC, INVALID_PARTITIONS, INVALID_CONFIG, POLICY_VIOLATION
+   *   or LIMIT_EXCEEDED.
    */
   async createTopic(spec: TopicSpec, options: SignalOption = {}): Promise<CreatedTopic> {
     const [created] = await this.createTopics([spec], options);
@@ -64,83 +68,32 @@ export class Admin {
    */
   async createTopics(
     specs: readonly TopicSpec[],
-    { signal }: SignalOption = {},
+    options: SignalOption = {},
   ): Promise<CreatedTopic[]> {
-    for (const spec of specs) checkKeys('topic field', spec, specKeys);
-    const created: CreatedTopic[] = [];
-    const errors: unknown[] = [];
-    for (const chunk of chunksOf(specs)) {
-      const request = { topics: chunk.map(toRow), timeoutMs: this.#cluster.requestTimeoutMs };
-      const { response, repeated, broker } = await this.#change(createTopicsApi, request, signal);
-      for (const [index, row] of response.topics.entries()) {
-        const { errorCode, errorMessage, name: topic, topicId, partitions } = row;
-        const error = ProtocolError.fromCode(errorCode, errorMessage);
-        const existed = chunk[index]?.ifNotExists === true;
-        this.#cluster.created(topic);
-        if (errorCode === 0) created.push({ name: topic, topicId, partitions, existed: false });
-        else if ((repeated || existed) && error.errorName === 'TOPIC_ALREADY_EXISTS') {
-          // Without ifNotExists, the answer to a first try was lost, and that try created it.
-          const route = await this.#cluster.topicWithRetry(topic, { signal });
-          const partitionCount = route.partitions.length;
-          created.push({
-            name: topic,
-            topicId: route.topicId,
-            partitions: partitionCount,
-            existed,
-          });
-        } else {
-          errors.push(refusal('create', topic, error, broker));
-        }
-      }
-    }
-    throwAll(errors, 'Some topics were not created');
-    return created;
+    checkKeys('createTopics option', options, signalKeys);
+    return createTopics(this.#cluster, specs, options);
   }
 
   /**
-   * Deletes a topic and everything in it.
+   * Deletes a topic and everything in it, what groups have committed there included.
    *
    * @throws UnknownTopicError when there is none.
    */
-  async deleteTopic(name: string, { signal }: SignalOption = {}): Promise<void> {
-    const request = { names: [name], timeoutMs: this.#cluster.requestTimeoutMs };
-    const { response, repeated, broker } = await this.#change(deleteTopicsApi, request, signal);
-    this.#cluster.forget(name);
-    const [row] = response.topics;
-    if (row === undefined || row.errorCode === 0) return;
-    const error = ProtocolError.fromCode(row.errorCode, row.errorMessage);
-    if (error.errorName !== 'UNKNOWN_TOPIC_OR_PARTITION') {
-      throw refusal('delete', name, error, broker);
-    }
-    if (!repeated) throw noSuchTopic(name, broker);
+  async deleteTopic(name: string, options: SignalOption = {}): Promise<void> {
+    checkKeys('deleteTopic option', options, signalKeys);
+    return deleteTopic(this.#cluster, name, options);
   }
 
-  /** A request that changes something, and whether an earlier try may have done it already. */
-  async #change<Request, Response>(
-    api: Api<Request, Response>,
-    request: Request,
-    signal: AbortSignal | undefined,
-  ): Promise<Answer<Response> & { readonly repeated: boolean }> {
-    let attempts = 0;
-    const answer = await this.#cluster.retry(api.name, { signal }, () => {
-      attempts += 1;
-      return this.#cluster.askOnce(api, request);
-    });
-    return { ...answer, repeated: attempts > 1 };
-  }
-
-  /** All topics, ordered by name. */
-  async listTopics({ signal }: SignalOption = {}): Promise<TopicListing[]> {
-    const routes = await this.#cluster.allTopics({ signal });
-    return routes
-      .map(({ name, topicId, partitions }) => ({ name, topicId, partitions: partitions.length }))
-      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  /** All topics, ordered by name; the broker's own, such as `__offsets`, included. */
+  async listTopics(options: SignalOption = {}): Promise<TopicListing[]> {
+    checkKeys('listTopics option', options, signalKeys);
+    return listTopics(this.#cluster, options);
   }
 
   /** @throws UnknownTopicError when there is none. */
   async describeTopic(name: string, options: SignalOption = {}): Promise<TopicDescription> {
     const [description] = await this.describeTopics([name], options);
-    if (description === undefined) throw noSuchTopic(name);
+    if (description === undefined) throw new InvalidArgumentError('The broker answered nothing');
     return description;
   }
 
@@ -151,34 +104,67 @@ export class Admin {
    */
   async describeTopics(
     names: readonly string[],
-    { signal }: SignalOption = {},
+    options: SignalOption = {},
   ): Promise<TopicDescription[]> {
-    const descriptions: TopicDescription[] = [];
-    for (const chunk of chunksOf(names)) {
-      const request = { names: chunk };
-      const { response, broker } = await this.#cluster.ask(describeTopicsApi, request, { signal });
-      for (const {
-        errorCode,
-        errorMessage,
-        name,
-        topicId,
-        config,
-        partitions,
-      } of response.topics) {
-        const error = ProtocolError.fromCode(errorCode, errorMessage);
-        if (error.errorName === 'UNKNOWN_TOPIC_OR_PARTITION') throw noSuchTopic(name, broker);
-        if (errorCode !== 0) {
-          throw refusal('describe', name, error, broker);
-        }
-        descriptions.push({
-          name,
-          topicId,
-          config: config.map(([key, value, source]) => ({ key, value, source })),
-          partitions,
-        });
-      }
-    }
-    return descriptions;
+    checkKeys('describeTopics option', options, signalKeys);
+    return describeTopics(this.#cluster, names, options);
+  }
+
+  /**
+   * Changes the configuration of a topic, all keys or none; the others keep their values. When it
+   * returns the change is on disk, and applies from the next append, segment and check on.
+   *
+   * ```ts
+   * await admin.alterConfig('events', { 'retention.ms': 86_400_000, 'segment.bytes': null });
+   * ```
+   *
+   * @param changes values by key; null goes back to the broker's default
+   * @throws UnknownTopicError; BrokerError with code INVALID_CONFIG, which names the key and its
+   *   range, or POLICY_VIOLATION for a topic of the broker's own.
+   */
+  async alterConfig(
+    topic: string,
+    changes: ConfigChanges,
+    options: AlterConfigOptions = {},
+  ): Promise<void> {
+    checkKeys('alterConfig option', options, alterKeys);
+    const { validateOnly = false, signal } = options;
+    return alterConfig(this.#cluster, topic, changes, { validateOnly, signal });
+  }
+
+  /**
+   * Adds empty partitions to a topic. Keys are placed by the number of partitions: messages of a
+   * key that are sent from now on can go to another partition than those before. Producers that
+   * have sent to the topic go on with the partitions that they know until they look it up again.
+   *
+   * @param total how many partitions the topic is to have
+   * @returns how many it has.
+   * @throws UnknownTopicError; BrokerError with code INVALID_PARTITIONS when it has as many or
+   *   more already.
+   */
+  async createPartitions(
+    topic: string,
+    total: number,
+    options: SignalOption = {},
+  ): Promise<number> {
+    checkKeys('createPartitions option', options, signalKeys);
+    return createPartitions(this.#cluster, topic, total, options);
+  }
+
+  /**
+   * Deletes the first messages of partitions, for good. The space of a segment comes back when
+   * the last message in it is deleted.
+   *
+   * @returns where each partition begins now, in the order asked for; never before what was there.
+   * @throws UnknownTopicError; BrokerError with code OFFSET_OUT_OF_RANGE for an offset beyond the
+   *   high watermark; of several errors an AggregateError. The others were deleted.
+   */
+  async deleteRecords(
+    deletions: readonly RecordsToDelete[],
+    options: SignalOption = {},
+  ): Promise<DeletedRecords[]> {
+    checkKeys('deleteRecords option', options, signalKeys);
+    return deleteRecords(this.#cluster, deletions, options);
   }
 
   /**
@@ -190,76 +176,124 @@ export class Admin {
   async listOffsets(
     topic: string,
     at: OffsetAt,
-    { signal }: SignalOption = {},
+    options: SignalOption = {},
   ): Promise<PartitionOffset[]> {
-    const timestampMs = timestampOf(at);
-    const route = await this.#cluster.topicWithRetry(topic, { signal });
-    const queries = route.partitions.map((_, partition) => ({ topic, partition, timestampMs }));
-    const answers = await listOffsets(this.#cluster, queries, { signal });
-    return answers.map(({ partition, offset, timestampMs: foundMs }) => ({
-      partition,
-      offset: offset < 0 ? undefined : offset,
-      timestampMs: foundMs < 0 ? undefined : foundMs,
-    }));
+    checkKeys('listOffsets option', options, signalKeys);
+    return listTopicOffsets(this.#cluster, topic, at, options);
   }
 
   /** What each partition holds: from `beginning` to before `end`. */
   async offsets(topic: string, options: SignalOption = {}): Promise<PartitionOffsets[]> {
-    const [beginnings, ends] = await Promise.all([
-      this.listOffsets(topic, 'beginning', options),
-      this.listOffsets(topic, 'end', options),
-    ]);
-    return beginnings.map(({ partition, offset = 0 }, index) => ({
-      partition,
-      beginning: offset,
-      end: ends[index]?.offset ?? offset,
-    }));
+    checkKeys('offsets option', options, signalKeys);
+    return topicOffsets(this.#cluster, topic, options);
+  }
+
+  /** All groups, or those in some states, ordered by name. */
+  async listGroups(options: ListGroupsOptions = {}): Promise<GroupListing[]> {
+    checkKeys('listGroups option', options, listKeys);
+    const { states = [], signal } = options;
+    return listGroups(this.#cluster, states, { signal });
+  }
+
+  /** @throws BrokerError with code GROUP_ID_NOT_FOUND when there is none. */
+  async describeGroup(groupId: string, options: SignalOption = {}): Promise<GroupDescription> {
+    const [description] = await this.describeGroups([groupId], options);
+    if (description === undefined) throw new InvalidArgumentError('The broker answered nothing');
+    return description;
+  }
+
+  /**
+   * Groups with their members and what those read, in the order of the names.
+   *
+   * @throws BrokerError with code GROUP_ID_NOT_FOUND for the first that there is none of.
+   */
+  async describeGroups(
+    groupIds: readonly string[],
+    options: SignalOption = {},
+  ): Promise<GroupDescription[]> {
+    checkKeys('describeGroups option', options, signalKeys);
+    return describeGroups(this.#cluster, groupIds, options);
+  }
+
+  /**
+   * How far a group is in each partition of its topics, ordered by topic and partition. Those
+   * without a commit are there too, with null.
+   *
+   * @throws BrokerError with code GROUP_ID_NOT_FOUND when there is no such group;
+   *   UnknownTopicError for one of `topics`.
+   */
+  async groupOffsets(groupId: string, options: GroupOffsetsOptions = {}): Promise<GroupOffset[]> {
+    checkKeys('groupOffsets option', options, groupOffsetsKeys);
+    const { topics, signal } = options;
+    return groupOffsets(this.#cluster, groupId, topics, { signal });
+  }
+
+  /**
+   * Moves the committed offsets of a group that nobody is a member of. An offset that a partition
+   * does not hold becomes the nearest that it does. For topics or partitions that are named the
+   * group need not exist: it is made.
+   *
+   * ```ts
+   * await admin.resetOffsets('billing', { to: new Date('2026-01-31T12:00Z'), dryRun: true });
+   * ```
+   *
+   * @returns what was done (or with `dryRun` would be), ordered by topic and partition.
+   * @throws BrokerError with code NON_EMPTY_GROUP, which names the members, while the group is
+   *   active (also with `dryRun`), or GROUP_ID_NOT_FOUND; UnknownTopicError;
+   *   InvalidArgumentError for a shift where nothing is committed.
+   */
+  async resetOffsets(groupId: string, options: ResetOffsetsOptions): Promise<ResetOffset[]> {
+    checkKeys('resetOffsets option', options, resetKeys);
+    return resetOffsets(this.#cluster, groupId, options);
+  }
+
+  /** As {@link deleteGroups}, of one. */
+  async deleteGroup(groupId: string, options: SignalOption = {}): Promise<void> {
+    return this.deleteGroups([groupId], options);
+  }
+
+  /**
+   * Deletes groups that nobody is a member of, with everything that they have committed.
+   *
+   * @throws BrokerError with code NON_EMPTY_GROUP, which names the members, or
+   *   GROUP_ID_NOT_FOUND; of several errors an AggregateError. The others were deleted.
+   */
+  async deleteGroups(groupIds: readonly string[], options: SignalOption = {}): Promise<void> {
+    checkKeys('deleteGroups option', options, signalKeys);
+    return deleteGroups(this.#cluster, groupIds, options);
+  }
+
+  /**
+   * Forgets what a group has committed in partitions, so that its next consumer starts there as
+   * if it had never read.
+   *
+   * @throws UnknownTopicError; BrokerError with code GROUP_SUBSCRIBED_TO_TOPIC while a member
+   *   reads it, or GROUP_ID_NOT_FOUND; of several errors an AggregateError.
+   */
+  async deleteOffsets(
+    groupId: string,
+    partitions: readonly PartitionOfTopic[],
+    options: SignalOption = {},
+  ): Promise<void> {
+    checkKeys('deleteOffsets option', options, signalKeys);
+    return deleteOffsets(this.#cluster, groupId, partitions, options);
+  }
+
+  /** The brokers and how much they hold. */
+  async describeCluster(options: SignalOption = {}): Promise<ClusterDescription> {
+    checkKeys('describeCluster option', options, signalKeys);
+    return describeCluster(this.#cluster, options);
   }
 }
 
-const specKeys: KeysOf<TopicSpec> = {
-  name: true,
+const signalKeys: KeysOf<SignalOption> = { signal: true };
+const alterKeys: KeysOf<AlterConfigOptions> = { ...signalKeys, validateOnly: true };
+const listKeys: KeysOf<ListGroupsOptions> = { ...signalKeys, states: true };
+const groupOffsetsKeys: KeysOf<GroupOffsetsOptions> = { ...signalKeys, topics: true };
+const resetKeys: KeysOf<ResetOffsetsOptions> = {
+  ...signalKeys,
+  to: true,
+  topics: true,
   partitions: true,
-  config: true,
-  ifNotExists: true,
+  dryRun: true,
 };
-
-function toRow({ name, partitions = 1, config = {} }: TopicSpec): CreateTopicsRequest['topics'][0] {
-  const entries = Object.entries(config).map(([key, value]) => [key, String(value)] as const);
-  return { name, partitions, config: entries };
-}
-
-/** Says what was wanted of which topic, unless the broker's own words name the topic already. */
-function refusal(verb: string, topic: string, error: ProtocolError, broker: string): BrokerError {
-  const { message, errorName } = error;
-  const named = message.includes(`"${topic}"`) || message.startsWith(`topic ${topic} `);
-  if (topic.length > MAX_TOPIC_NAME_LENGTH) {
-    // The broker repeats the name, and its words are cut on the way: little else would be left.
-    const action = `${verb} topic ${quoted(topic)}`;
-    return new BrokerError(new ProtocolError(errorName), { broker, topic, action });
-  }
-  if (named) {
-    const words = message.replace(topic, () => shortened(topic));
-    return new BrokerError(new ProtocolError(errorName, words), { broker, topic });
-  }
-  return new BrokerError(error, { broker, topic, action: `${verb} topic ${quoted(topic)}` });
-}
-
-function timestampOf(at: OffsetAt): number {
-  if (at === 'beginning') return BEGINNING_TIMESTAMP;
-  if (at === 'end') return END_TIMESTAMP;
-  const timestampMs = at instanceof Date ? at.getTime() : at.timestampMs;
-  if (Number.isSafeInteger(timestampMs) && timestampMs >= 0) return timestampMs;
-  throw new InvalidArgumentError(`${String(timestampMs)} is not Unix time in whole milliseconds`);
-}
-
-function* chunksOf<T>(items: readonly T[]): Generator<readonly T[]> {
-  for (let start = 0; start < items.length; start += MAX_TOPICS_PER_REQUEST) {
-    yield items.slice(start, start + MAX_TOPICS_PER_REQUEST);
-  }
-}
-
-function throwAll(errors: readonly unknown[], message: string): void {
-  if (errors.length === 1) throw toMillraceError(errors[0]);
-  if (errors.length > 1) throw new AggregateError(errors, message);
-}

@@ -1,6 +1,8 @@
 import { Admin } from './admin.js';
 import { Cluster } from './cluster.js';
 import { Consumer } from './consumer/consumer.js';
+import { GroupConsumer } from './consumer/group-consumer.js';
+import type { GroupConsumerOptions } from './consumer/group-options.js';
 import type { ConsumerOptions } from './consumer/options.js';
 import { ClosedError } from './errors.js';
 import { safeListener } from './events.js';
@@ -34,7 +36,7 @@ export class Millrace implements AsyncDisposable {
   readonly #pool: ConnectionPool;
   readonly #cluster: Cluster;
   readonly #producers = new Set<Producer>();
-  readonly #consumers = new Set<Consumer>();
+  readonly #consumers = new Set<Consumer | GroupConsumer>();
   #closing: Promise<void> | undefined;
 
   /** @throws InvalidArgumentError that names the option and what it takes. */
@@ -46,6 +48,7 @@ export class Millrace implements AsyncDisposable {
     this.#cluster = new Cluster(this.#pool, {
       brokers: this.#options.brokers,
       requestTimeoutMs,
+      metadataMaxAgeMs: this.#options.metadataMaxAgeMs,
       retryBackoff: RETRY_BACKOFF,
       onEvent,
     });
@@ -77,22 +80,39 @@ export class Millrace implements AsyncDisposable {
     return producer;
   }
 
-  /** @throws InvalidArgumentError, ClosedError */
-  consumer(options: ConsumerOptions): Consumer {
+  /**
+   * With `group` a consumer that shares its topics with the other members of the group, and goes
+   * on where the group has committed; without, one that reads everything and stores nothing.
+   *
+   * ```ts
+   * for await (const message of client.consumer({ group: 'billing', topics: ['orders'] })) …
+   * ```
+   *
+   * @throws InvalidArgumentError, ClosedError
+   */
+  consumer(options: GroupConsumerOptions): GroupConsumer;
+  consumer(options: ConsumerOptions): Consumer;
+  consumer(options: GroupConsumerOptions | ConsumerOptions): GroupConsumer | Consumer {
     this.#assertOpen();
-    const consumer = new Consumer(
-      { cluster: this.#cluster, onClosed: (closed) => void this.#consumers.delete(closed) },
-      options,
-    );
+    const context = {
+      cluster: this.#cluster,
+      closeTimeoutMs: this.#options.closeTimeoutMs,
+      onClosed: (closed: GroupConsumer | Consumer) => void this.#consumers.delete(closed),
+    };
+    const consumer = isForGroup(options)
+      ? new GroupConsumer(context, options)
+      : new Consumer(context, options);
     this.#consumers.add(consumer);
     return consumer;
   }
 
   /**
-   * Closes consumers, flushes and closes producers (within `closeTimeoutMs`), then the
-   * connections. Ends in bounded time even when no broker is there.
+   * Closes consumers (those of groups commit and leave) and flushes and closes producers, each
+   * within `closeTimeoutMs`, then the connections. Ends in bounded time even when no broker is
+   * there.
    *
-   * @throws the errors of enqueued messages that nobody was told of, after everything is closed.
+   * @throws the errors of enqueued messages that nobody was told of and of hooks, after everything
+   *   is closed.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -104,19 +124,27 @@ export class Millrace implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([...this.#consumers].map((consumer) => consumer.close()));
-    const results = await Promise.allSettled(
-      [...this.#producers].map((producer) => producer.close()),
-    );
+    // Consumers first: their hooks may produce.
+    const results = [
+      ...(await Promise.allSettled([...this.#consumers].map((consumer) => consumer.close()))),
+      ...(await Promise.allSettled([...this.#producers].map((producer) => producer.close()))),
+    ];
     this.#pool.close();
     const errors = results.flatMap((result): unknown[] =>
       result.status === 'rejected' ? [result.reason] : [],
     );
     if (errors.length === 1) throw errors[0];
-    if (errors.length > 1) throw new AggregateError(errors, 'Some messages were not delivered');
+    if (errors.length > 1) throw new AggregateError(errors, 'Not everything was closed cleanly');
   }
 
   #assertOpen(): void {
     if (this.#closing !== undefined) throw new ClosedError('The client is closed');
   }
+}
+
+function isForGroup(
+  options: GroupConsumerOptions | ConsumerOptions,
+): options is GroupConsumerOptions {
+  // Whoever comes from JavaScript may give anything; the consumer says what is wrong with it.
+  return typeof options === 'object' && (options as unknown) !== null && 'group' in options;
 }

@@ -1,62 +1,40 @@
 import { metadataApi, type Api, type MetadataResponse } from '@millrace/protocol';
-import { ConnectionError, MillraceError, toMillraceError } from './errors.js';
+import type { Answer, CallLimits, ClusterOptions } from './cluster-types.js';
+import { ConnectionError, MillraceError } from './errors.js';
 import type { EventListener } from './events.js';
 import { noTopicToUse } from './missing.js';
+import { clientDefaults } from './options.js';
 import { formatAddress, type Address } from './net/address.js';
 import type { Connection } from './net/connection.js';
 import type { Reply } from './net/connection-types.js';
 import type { ConnectionPool, Purpose } from './net/connection-pool.js';
-import { Deferred } from './util/async.js';
+import {
+  TopicRoutes,
+  type PartitionRoute,
+  type RouteListener,
+  type TopicRoute,
+} from './topic-routes.js';
+import { Deferred, ignore } from './util/async.js';
 import { retry } from './util/retry.js';
 import type { BackoffOptions } from './util/backoff.js';
 import { shortened } from './util/text.js';
 
-/** A partition as metadata shows it. */
-export interface PartitionRoute {
-  /** Node id of the leader; -1 while there is none. */
-  readonly leader: number;
-  readonly leaderEpoch: number;
-}
-
-/** A topic as metadata shows it; partition numbers are the indexes. */
-export interface TopicRoute {
-  readonly name: string;
-  readonly topicId: string;
-  readonly partitions: readonly PartitionRoute[];
-}
-
-/** What a cluster needs from its client. */
-export interface ClusterOptions {
-  readonly brokers: readonly Address[];
-  readonly requestTimeoutMs: number;
-  readonly retryBackoff: BackoffOptions;
-  readonly onEvent: EventListener;
-}
+export { doubtsMetadata } from './metadata-errors.js';
+export type { Answer, CallLimits, ClusterOptions } from './cluster-types.js';
+export type { PartitionRoute, TopicRoute } from './topic-routes.js';
 
 /** `host:port` of a broker. */
 type BrokerName = string;
 
-/** A response and who gave it. */
-export interface Answer<Response> {
-  readonly response: Response;
-  readonly broker: BrokerName;
-}
-
-/** Limits of one call. */
-export interface CallLimits {
-  readonly signal?: AbortSignal | undefined;
-  /** How long a retriable failure is retried; default `requestTimeoutMs`. */
-  readonly retryForMs?: number | undefined;
-}
-
 /**
  * Who leads which partition, and where that node is. Asked for when needed, kept until somebody
- * finds it wrong ({@link forget}): an answer is never older than the last error that doubted it.
+ * finds it wrong ({@link forget}) or it is `metadataMaxAgeMs` old: an answer is never older than
+ * the last error that doubted it.
  */
 export class Cluster {
   readonly pool: ConnectionPool;
   readonly #options: ClusterOptions;
-  readonly #topics = new Map<string, TopicRoute>();
+  readonly #topics: TopicRoutes;
   readonly #nodes = new Map<number, Address>();
   #lastGood: Address | undefined;
   #createdTopics = 0;
@@ -66,10 +44,18 @@ export class Cluster {
   constructor(pool: ConnectionPool, options: ClusterOptions) {
     this.pool = pool;
     this.#options = options;
+    this.#topics = new TopicRoutes(this.metadataMaxAgeMs, (name) => {
+      this.#lookUp(name).catch(ignore);
+    });
   }
 
   get requestTimeoutMs(): number {
     return this.#options.requestTimeoutMs;
+  }
+
+  /** After how many milliseconds what is known of topics is asked for anew. */
+  get metadataMaxAgeMs(): number {
+    return this.#options.metadataMaxAgeMs ?? clientDefaults.metadataMaxAgeMs;
   }
 
   get retryBackoff(): BackoffOptions {
@@ -80,14 +66,19 @@ export class Cluster {
     return this.#options.onEvent;
   }
 
-  /** The topic, when it is known already. */
+  /** The topic, when it is known already; refreshed in the background when that is old. */
   peek(topic: string): TopicRoute | undefined {
-    return this.#topics.get(topic);
+    return this.#topics.peek(topic);
+  }
+
+  /** Calls back with every topic that metadata shows from now on; returns the way to stop. */
+  onTopic(listener: RouteListener): () => void {
+    return this.#topics.onLearned(listener);
   }
 
   /** Drops what is known of a topic, for it turned out to be wrong. */
   forget(topic: string): void {
-    this.#topics.delete(topic);
+    this.#topics.forget(topic);
   }
 
   /** A topic was created by this client. */
@@ -113,7 +104,15 @@ export class Cluster {
    * @throws UnknownTopicError when the broker has no such topic; ConnectionError and others.
    */
   async topic(name: string): Promise<TopicRoute> {
-    const route = this.#topics.get(name) ?? (await this.#lookUp(name));
+    return this.#found(name, this.#topics.fresh(name) ?? (await this.#lookUp(name)));
+  }
+
+  /** As {@link topic}, asked for in any case. */
+  async refresh(name: string): Promise<TopicRoute> {
+    return this.#found(name, await this.#lookUp(name));
+  }
+
+  #found(name: string, route: TopicRoute | BrokerName): TopicRoute {
     if (typeof route === 'object') return route;
     throw noTopicToUse(name, route);
   }
@@ -271,29 +270,16 @@ export class Cluster {
     }
     const routes: TopicRoute[] = [];
     for (const topic of response.topics) {
-      this.#topics.delete(topic.name);
+      this.#topics.forget(topic.name);
       if (topic.errorCode !== 0) continue;
       const partitions: PartitionRoute[] = [];
       for (const { partition, leader, leaderEpoch } of topic.partitions) {
         partitions[partition] = { leader, leaderEpoch };
       }
       const route = { name: topic.name, topicId: topic.topicId, partitions };
-      this.#topics.set(topic.name, route);
+      this.#topics.learn(route);
       routes.push(route);
     }
     return routes;
   }
-}
-
-/** True when the error says that what metadata told is wrong or that a node is not there. */
-export function doubtsMetadata(error: unknown): boolean {
-  const { code } = toMillraceError(error);
-  return (
-    code === 'UNKNOWN_TOPIC_OR_PARTITION' ||
-    code === 'UNKNOWN_TOPIC_ID' ||
-    code === 'NOT_LEADER_OR_FOLLOWER' ||
-    code === 'FENCED_LEADER_EPOCH' ||
-    code === 'CONNECTION_FAILED' ||
-    code === 'REQUEST_TIMEOUT'
-  );
 }

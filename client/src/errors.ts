@@ -9,7 +9,9 @@ export type ClientErrorCode =
   | 'CONNECTION_FAILED'
   | 'DELIVERY_FAILED'
   | 'INVALID_ARGUMENT'
+  | 'MAX_POLL_INTERVAL_EXCEEDED'
   | 'NOT_MILLRACE'
+  | 'REBALANCED'
   | 'REQUEST_TIMEOUT'
   | 'TOPIC_RECREATED';
 
@@ -210,6 +212,49 @@ export class TopicRecreatedError extends MillraceError {
   override readonly name = 'TopicRecreatedError';
   constructor(message: string, context: ErrorContext) {
     super('TOPIC_RECREATED', message, false, context);
+  }
+}
+
+/**
+ * A position was not committed: its partition is not this member's any more. Whoever has it now
+ * goes on from the last commit, so some messages are handled twice.
+ */
+export class RebalanceError extends MillraceError {
+  override readonly name = 'RebalanceError';
+  readonly group: string;
+  constructor(message: string, context: ErrorContext & { readonly group: string }) {
+    super('REBALANCED', message, false, context);
+    this.group = context.group;
+  }
+}
+
+/** Another consumer with the same `groupInstanceId` has taken this one's place. */
+export class FencedInstanceError extends MillraceError {
+  override readonly name = 'FencedInstanceError';
+  readonly group: string;
+  readonly groupInstanceId: string;
+  constructor(
+    message: string,
+    context: ErrorContext & { readonly group: string; readonly groupInstanceId: string },
+  ) {
+    super('FENCED_INSTANCE_ID', message, false, context);
+    this.group = context.group;
+    this.groupInstanceId = context.groupInstanceId;
+  }
+}
+
+/** One message was handled for longer than `maxPollIntervalMs`, so the consumer left its group. */
+export class MaxPollIntervalExceededError extends MillraceError {
+  override readonly name = 'MaxPollIntervalExceededError';
+  readonly group: string;
+  readonly maxPollIntervalMs: number;
+  constructor(
+    message: string,
+    context: ErrorContext & { readonly group: string; readonly maxPollIntervalMs: number },
+  ) {
+    super('MAX_POLL_INTERVAL_EXCEEDED', message, false, context);
+    this.group = context.group;
+    this.maxPollIntervalMs = context.maxPollIntervalMs;
   }
 }
 

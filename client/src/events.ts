@@ -22,6 +22,20 @@ export type ClientEvent =
       readonly delayMs: number;
       readonly error: MillraceError;
     }
+  /** A consumer of a group joins again, or has got its partitions. */
+  | {
+      readonly type: 'rebalance';
+      readonly group: string;
+      /** Empty before the first join. */
+      readonly memberId: string;
+      readonly phase: 'joining' | 'assigned';
+      /** Why it joins; with `assigned` what it was that brought it about. */
+      readonly reason: string;
+      /** -1 while it has none. */
+      readonly generation: number;
+      /** How many partitions it owns, what it is giving up included. */
+      readonly partitions: number;
+    }
   /** Something that somebody should know of, such as an {@link AcknowledgedLossError}. */
   | { readonly type: 'warning'; readonly error: MillraceError };
 

@@ -63,10 +63,15 @@ async function groupByLeader(
   }
   const byNode = new Map<number, Row[]>();
   for (const [index, query] of queries.entries()) {
-    const route = routes.get(query.topic);
-    const leader = route?.partitions[query.partition]?.leader;
-    if (route === undefined || leader === undefined) {
-      throw noSuchPartition(query.topic, query.partition, route?.partitions.length ?? 0);
+    let route = routes.get(query.topic);
+    if (route?.partitions[query.partition] === undefined) {
+      // Perhaps it was added since.
+      route = await cluster.refresh(query.topic);
+      routes.set(query.topic, route);
+    }
+    const leader = route.partitions[query.partition]?.leader;
+    if (leader === undefined) {
+      throw noSuchPartition(query.topic, query.partition, route.partitions.length);
     }
     const rows = byNode.get(leader) ?? [];
     rows.push({ index, query, topicId: route.topicId });

@@ -10,6 +10,7 @@ export const clientDefaults = {
   connectTimeoutMs: 10_000,
   requestTimeoutMs: 30_000,
   closeTimeoutMs: 10_000,
+  metadataMaxAgeMs: 300_000,
   reconnectBackoffMs: 50,
   reconnectBackoffMaxMs: 2_000,
 } as const;
@@ -33,8 +34,16 @@ export interface ClientOptions {
    * Default 30,000.
    */
   readonly requestTimeoutMs?: number | undefined;
-  /** How long `close()` waits for messages to be delivered. Default 10,000. */
+  /**
+   * How long `close()` waits for messages to be delivered, and for positions to be committed and
+   * groups to be left. Default 10,000.
+   */
   readonly closeTimeoutMs?: number | undefined;
+  /**
+   * After how long what is known of topics is asked for anew, so that added partitions and new
+   * topics are found (Kafka's `metadata.max.age.ms`). Default 300,000.
+   */
+  readonly metadataMaxAgeMs?: number | undefined;
   /** Wait before the second dial; doubled for each further one, with ±20 % jitter. Default 50. */
   readonly reconnectBackoffMs?: number | undefined;
   /** Longest wait between dials. Default 2,000. */
@@ -50,6 +59,7 @@ export interface ResolvedClientOptions {
   readonly connectTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly closeTimeoutMs: number;
+  readonly metadataMaxAgeMs: number;
   readonly reconnectBackoff: BackoffOptions;
   readonly onEvent: EventListener | undefined;
 }
@@ -60,6 +70,7 @@ const optionKeys: KeysOf<ClientOptions> = {
   connectTimeoutMs: true,
   requestTimeoutMs: true,
   closeTimeoutMs: true,
+  metadataMaxAgeMs: true,
   reconnectBackoffMs: true,
   reconnectBackoffMaxMs: true,
   onEvent: true,
@@ -97,6 +108,7 @@ export function resolveClientOptions(options: ClientOptions): ResolvedClientOpti
     connectTimeoutMs: limit('connectTimeoutMs'),
     requestTimeoutMs: limit('requestTimeoutMs'),
     closeTimeoutMs: limit('closeTimeoutMs'),
+    metadataMaxAgeMs: limit('metadataMaxAgeMs'),
     reconnectBackoff: { initialMs, maximumMs },
     onEvent: options.onEvent,
   };

@@ -5,11 +5,13 @@ import { withSession, type Environment, type Session } from './environment.js';
 import { OutputClosedError, UsageError } from './exit.js';
 import { jsonLine, parseFormat, valueLine, type Formatter } from './format.js';
 import { Output } from './output.js';
-import { collect, positiveInteger } from './parse.js';
+import { collect, parsePartition, positiveInteger } from './parse.js';
 import { Progress } from './progress.js';
+import { parseTime } from './time.js';
 
 interface ConsumeOptions {
   readonly from: string;
+  readonly group?: string;
   readonly partition?: readonly string[];
   readonly maxMessages?: number;
   readonly exitAtEnd?: boolean;
@@ -23,6 +25,7 @@ export function consumeCommand(environment: Environment): Command {
     .description('print the messages of a topic, and go on with new ones until Ctrl-C')
     .argument('<topic>')
     .option('-o, --from <position>', 'beginning, end, an offset, or a time (ISO 8601)', 'beginning')
+    .option('-g, --group <group>', 'as a member of this group, and commit what was printed')
     .option('-p, --partition <number>', 'only this partition (repeatable)', collect)
     .option('-n, --max-messages <count>', 'stop after so many', positiveInteger('--max-messages'))
     .option('-e, --exit-at-end', 'stop where there is nothing more at present')
@@ -40,11 +43,15 @@ export function consumeCommand(environment: Environment): Command {
         'one before its beginning at its beginning. A time without a zone (Z, +01:00) is local\n' +
         'time; a date alone is its midnight. Reading then starts at the first message of that\n' +
         'time or later.\n\n' +
+        'With --group the partitions are shared with the other members of the group, and\n' +
+        'reading goes on where it has committed: --from counts only where it has not. What was\n' +
+        'printed is committed; after a crash the last of it comes again.\n\n' +
         'Ctrl-C exits with 130, SIGTERM with 143; a reader that goes away (| head) ends it\n' +
         'quietly with 0.',
     )
     .action((topic: string, options: ConsumeOptions) => {
       const format = chooseFormat(options);
+      checkGroup(options);
       const from = parseFrom(options.from);
       const partitions = options.partition?.map(parsePartition);
       return withSession(environment, (session) =>
@@ -69,7 +76,12 @@ async function consumeTo(
   const { maxMessages = Infinity, exitAtEnd = false } = options;
   const output = new Output(stdout, () => abort(new OutputClosedError('The reader has gone')));
   const progress = new Progress(stderr, 'read', !stdout.isTTY);
-  const consumer = client.consumer({ topics: [topic], from, partitions, exitAtEnd, signal });
+  const common = { topics: [topic], from, signal };
+  const { group } = options;
+  // Who reads page by page is not stuck: a member that waits for its reader stays one.
+  const member = group === undefined ? undefined : { group, maxPollIntervalMs: 0 };
+  const groupConsumer = member && client.consumer({ ...common, ...member });
+  const consumer = groupConsumer ?? client.consumer({ ...common, partitions, exitAtEnd });
   let left = maxMessages;
   try {
     for await (const batch of consumer.batches()) {
@@ -77,13 +89,27 @@ async function consumeTo(
         if (output.write(format(message))) await output.flush();
         progress.add(1);
         left -= 1;
-        if (left === 0) break;
+        if (left > 0) continue;
+        await output.flush();
+        await groupConsumer?.commit(message);
+        return;
       }
+      // The batch counts as handled when the next one is asked for.
       await output.flush();
-      if (left === 0) break;
     }
   } finally {
     progress.end();
+  }
+}
+
+/** @throws UsageError for options that are for a reader without a group. */
+function checkGroup({ group, partition, exitAtEnd }: ConsumeOptions): void {
+  if (group === undefined) return;
+  if (partition !== undefined) {
+    throw new UsageError('--group and --partition exclude each other: the group gives partitions');
+  }
+  if (exitAtEnd === true) {
+    throw new UsageError('--group and --exit-at-end exclude each other; --max-messages ends it');
   }
 }
 
@@ -98,20 +124,10 @@ function chooseFormat({ format, json }: ConsumeOptions): Formatter {
 function parseFrom(text: string): StartPosition {
   if (text === 'beginning' || text === 'end') return text;
   if (/^\d+$/.test(text)) return { offset: Number(text), clamp: true };
-  const date = /^\d{4}-\d{2}/.test(text) ? new Date(withTime(text)) : undefined;
-  if (date !== undefined && !Number.isNaN(date.getTime())) return date;
+  const date = parseTime(text);
+  if (date !== undefined) return date;
   throw new UsageError(
     '--from takes beginning, end, an offset or a time such as 2026-01-31T12:00:00Z, ' +
       `not ${quoted(text)}`,
   );
-}
-
-/** A date alone would be UTC, unlike a date with a time (ECMAScript, Date Time String Format). */
-function withTime(text: string): string {
-  return /^\d{4}-\d{2}-\d{2}$/.test(text) ? `${text}T00:00` : text;
-}
-
-function parsePartition(text: string): number {
-  if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new UsageError(`--partition takes a number from 0 on, not ${quoted(text)}`);
 }

@@ -1,4 +1,5 @@
 import { MillraceError, OffsetOutOfRangeError, UnknownTopicError } from '../errors.js';
+import { LIST_GROUPS_ADVICE } from '../admin/groups.js';
 import { CREATE_ADVICE } from '../missing.js';
 import { shortened } from '../util/text.js';
 
@@ -19,9 +20,19 @@ export function explain(error: unknown, broker?: string): string {
   if (error instanceof OffsetOutOfRangeError) {
     return message.replace(/\. Start .*$/, '; start again with another --from');
   }
+  if (error.code === 'GROUP_ID_NOT_FOUND' || error.code === 'NON_EMPTY_GROUP') {
+    return withoutBroker(message.replace(LIST_GROUPS_ADVICE, LIST_GROUPS_COMMAND));
+  }
   const created = message.replace(CREATE_ADVICE, createAdvice(error.topic ?? 'NAME'));
   if (!(error instanceof UnknownTopicError) && created === message) return message;
-  return created.replace(/ \(broker [^)]*\)$/, '');
+  return withoutBroker(created);
+}
+
+const LIST_GROUPS_COMMAND = '`millrace group list` shows those there are';
+
+/** Who said so is not of interest where it is about what the whole cluster holds. */
+function withoutBroker(message: string): string {
+  return message.replace(/ \(broker [^)]*\)$/, '');
 }
 
 /** Line breaks become spaces. */

@@ -3,10 +3,13 @@ import { InvalidArgumentError } from '../errors.js';
 import { DEFAULT_PORT } from '../net/address.js';
 import { shortened } from '../util/text.js';
 import { CLIENT_VERSION } from '../version.js';
+import { clusterCommand } from './cluster.js';
+import { completeCommand, completionCommand } from './completion.js';
 import { consumeCommand } from './consume.js';
 import type { Environment } from './environment.js';
 import { exitCode, InterruptedError, OutputClosedError, UsageError } from './exit.js';
 import { explain, oneLine } from './explain.js';
+import { groupCommand } from './group.js';
 import { produceCommand } from './produce.js';
 import { topicCommand } from './topic.js';
 
@@ -38,9 +41,13 @@ export async function run(argv: readonly string[]): Promise<void> {
     topicCommand(environment),
     produceCommand(environment),
     consumeCommand(environment),
+    groupCommand(environment),
+    clusterCommand(environment),
+    completionCommand(environment),
   ]) {
     program.addCommand(command);
   }
+  program.addCommand(completeCommand(program, environment), { hidden: true });
   everyCommand(program, (command) => {
     command.exitOverride().configureOutput({
       outputError: (text, write) => write(`millrace: ${usage(text, pathOf(command))}\n`),

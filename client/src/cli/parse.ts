@@ -1,4 +1,6 @@
 import { InvalidArgumentError } from 'commander';
+import { quoted } from '../util/text.js';
+import { UsageError } from './exit.js';
 
 /** For options that may be given several times. */
 export function collect(value: string, before: readonly string[] | undefined): readonly string[] {
@@ -17,4 +19,10 @@ export function integerFrom(minimum: number, option: string): (text: string) => 
 /** A parser for an option that takes an integer of at least 1. */
 export function positiveInteger(option: string): (text: string) => number {
   return integerFrom(1, option);
+}
+
+/** @throws UsageError for what is no number of a partition. */
+export function parsePartition(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new UsageError(`--partition takes a number from 0 on, not ${quoted(text)}`);
 }

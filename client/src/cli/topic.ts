@@ -1,21 +1,28 @@
 import { Command } from 'commander';
 import type { TopicDescription } from '../admin-types.js';
-import { counted, quoted } from '../util/text.js';
+import { counted } from '../util/text.js';
 import { withSession, type Environment } from './environment.js';
-import { UsageError } from './exit.js';
 import { collect, positiveInteger } from './parse.js';
-import { table } from './table.js';
+import { print, say, type JsonOption } from './print.js';
+import { NOTHING, table } from './table.js';
+import { addConfigCommands, configTable, parseConfig } from './topic-config.js';
+import { addRecordsCommands } from './topic-records.js';
+import { humanBytes } from './units.js';
 
-/** `millrace topic create|list|describe|delete` */
+/** `millrace topic create|list|describe|config|alter|add-partitions|delete-records|delete` */
 export function topicCommand(environment: Environment): Command {
-  const topic = new Command('topic').description('create, list, describe and delete topics');
+  const topic = new Command('topic').description(
+    'create, list, describe, change and delete topics',
+  );
   addCreate(topic, environment);
   addList(topic, environment);
   addDescribe(topic, environment);
+  addConfigCommands(topic, environment);
+  addRecordsCommands(topic, environment);
   topic
     .command('delete')
     .description('delete a topic and every message in it')
-    .argument('<name>')
+    .argument('<topic>')
     .action((name: string) =>
       withSession(environment, async ({ client, signal }) => {
         await client.admin.deleteTopic(name, { signal });
@@ -40,7 +47,9 @@ function addCreate(topic: Command, environment: Environment): void {
         'not compared with those given.',
     )
     .action((name: string, options: CreateOptions) => {
-      const config = Object.fromEntries((options.config ?? []).map(parseConfig));
+      const config = Object.fromEntries(
+        (options.config ?? []).map((text) => parseConfig(text, '--config')),
+      );
       return withSession(environment, async ({ client, signal }) => {
         const { partitions, ifNotExists = false } = options;
         const spec = { name, partitions, config, ifNotExists };
@@ -49,29 +58,34 @@ function addCreate(topic: Command, environment: Environment): void {
         const said = created.existed
           ? `Topic ${name} exists already, with ${count}\n`
           : `Created topic ${name} with ${count}\n`;
-        environment.stdout.write(options.json === true ? `${JSON.stringify(created)}\n` : said);
+        print(environment, options, created, () => said);
       });
     });
 }
 
+/** Topics of the broker's own begin with it. */
+const INTERNAL_PREFIX = '__';
+
 function addList(topic: Command, environment: Environment): void {
   topic
     .command('list')
-    .description('list all topics')
+    .description('list topics')
+    .option('-a, --all', "also the broker's own, whose names begin with __")
     .option('--json', 'print JSON')
-    .action((options: { readonly json?: boolean }) =>
+    .action((options: JsonOption & { readonly all?: boolean }) =>
       withSession(environment, async ({ client, signal }) => {
-        const topics = await client.admin.listTopics({ signal });
-        const rows = topics.map(({ name, partitions, topicId }) => [
-          name,
-          String(partitions),
-          topicId,
-        ]);
-        environment.stdout.write(
-          options.json === true
-            ? `${JSON.stringify(topics)}\n`
-            : table(['NAME', 'PARTITIONS', 'ID'], rows),
+        const listed = await client.admin.listTopics({ signal });
+        const topics = listed.filter(
+          ({ name }) => options.all === true || !name.startsWith(INTERNAL_PREFIX),
         );
+        print(environment, options, topics, () =>
+          table(
+            ['NAME', 'PARTITIONS', 'ID'],
+            topics.map(({ name, partitions, topicId }) => [name, String(partitions), topicId]),
+          ),
+        );
+        if (topics.length > 0) return;
+        say(environment, 'there are no topics yet; `millrace topic create NAME` makes one');
       }),
     );
 }
@@ -80,46 +94,59 @@ function addDescribe(topic: Command, environment: Environment): void {
   topic
     .command('describe')
     .description('show configuration, offsets and sizes of a topic')
-    .argument('<name>')
+    .argument('<topic>')
     .option('--json', 'print JSON')
-    .action((name: string, options: { readonly json?: boolean }) =>
+    .action((name: string, options: JsonOption) =>
       withSession(environment, async ({ client, signal }) => {
         const description = await client.admin.describeTopic(name, { signal });
-        environment.stdout.write(
-          options.json === true ? `${JSON.stringify(description)}\n` : describe(description),
-        );
+        print(environment, options, description, () => describe(description));
       }),
     );
 }
 
-interface CreateOptions {
+interface CreateOptions extends JsonOption {
   readonly partitions: number;
   readonly config?: readonly string[];
   readonly ifNotExists?: boolean;
-  readonly json?: boolean;
 }
 
-function parseConfig(text: string): readonly [string, string] {
-  const at = text.indexOf('=');
-  if (at <= 0) throw new UsageError(`--config takes key=value, not ${quoted(text)}`);
-  return [text.slice(0, at), text.slice(at + 1)];
-}
+const PARTITION_HEADER = [
+  'PARTITION',
+  'LEADER',
+  'EPOCH',
+  'START',
+  'END',
+  'HIGH-WM',
+  'SEGMENTS',
+  'BYTES',
+  'ON-DISK',
+  'STATE',
+];
 
-function describe({ name, topicId, partitions, config }: TopicDescription): string {
-  const partitionRows = partitions.map((row) => [
+function describe({ name, topicId, internal, partitions, config }: TopicDescription): string {
+  const rows = partitions.map((row) => [
     String(row.partition),
     String(row.leader),
     String(row.leaderEpoch),
-    String(row.startOffset),
-    String(row.endOffset),
+    known(row.startOffset),
+    known(row.endOffset),
+    known(row.highWatermark),
+    String(row.segments),
     String(row.sizeBytes),
+    String(row.diskBytes),
     row.state,
   ]);
-  const header = ['PARTITION', 'LEADER', 'EPOCH', 'START', 'END', 'BYTES', 'STATE'];
-  const configRows = config.map(({ key, value, source }) => [key, value, source]);
+  const sizeBytes = partitions.reduce((sum, row) => sum + row.sizeBytes, 0);
+  const diskBytes = partitions.reduce((sum, row) => sum + row.diskBytes, 0);
+  const own = internal ? ", the broker's own" : '';
   return (
-    `Topic ${name} (id ${topicId})\n\n` +
-    `${table(header, partitionRows)}\n` +
-    table(['CONFIG', 'VALUE', 'SOURCE'], configRows)
+    `Topic ${name} (id ${topicId}${own}): ${counted(partitions.length, 'partition')}, ` +
+    `${humanBytes(sizeBytes)} of messages, ${humanBytes(diskBytes)} on disk\n\n` +
+    `${table(PARTITION_HEADER, rows)}\n${configTable(config)}`
   );
+}
+
+/** An offset that the broker knows. */
+function known(offset: number): string {
+  return offset < 0 ? NOTHING : String(offset);
 }

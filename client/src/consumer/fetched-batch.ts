@@ -40,6 +40,8 @@ export class FetchedBatch implements Iterable<Message> {
   readonly baseOffset: number;
   /** Offset of the last message. */
   readonly lastOffset: number;
+  /** Epoch of the leader that took the batch. */
+  readonly leaderEpoch: number;
   readonly #view: RecordBatchView;
   readonly #origin: BatchOrigin;
   #skipped: number | undefined;
@@ -52,6 +54,7 @@ export class FetchedBatch implements Iterable<Message> {
     this.highWatermark = origin.highWatermark;
     this.baseOffset = Math.max(view.baseOffset, origin.fromOffset);
     this.lastOffset = view.lastOffset;
+    this.leaderEpoch = view.header.partitionLeaderEpoch;
   }
 
   /**

@@ -1,28 +1,24 @@
 import { fetchApi, ProtocolError, type FetchResult } from '@millrace/protocol';
-import { doubtsMetadata, type Cluster, type TopicRoute } from '../cluster.js';
-import {
-  BrokerError,
-  ConnectionError,
-  toMillraceError,
-  TopicRecreatedError,
-  UnknownTopicError,
-  type MillraceError,
-} from '../errors.js';
+import { doubtsMetadata, type Cluster } from '../cluster.js';
+import { BrokerError, ConnectionError, toMillraceError, type MillraceError } from '../errors.js';
 import type { Address } from '../net/address.js';
 import { ignore, sleep } from '../util/async.js';
-import { backoffMs } from '../util/backoff.js';
-import { partitionName, quoted } from '../util/text.js';
-import type { ResolvedConsumerOptions } from './options.js';
+import { partitionName } from '../util/text.js';
+import type { StreamOptions } from './fetch-options.js';
+import { PartitionLocator, pauseBeforeRetry, type TopicGoneListener } from './partition-locator.js';
 import type { PartitionReader, PendingBatch } from './partition-reader.js';
 import { resetOffset } from './start-offsets.js';
 
 /** Pause after an empty answer that came at once, so that no loop runs hot. */
 const EMPTY_FETCH_PAUSE_MS = 10;
 
-/** What the fetcher tells the consumer. */
+/** What the fetcher tells the stream. */
 export interface FetcherCallbacks {
-  readonly onBatches: (batches: readonly PendingBatch[]) => void;
-  /** The consumer cannot go on. */
+  readonly onBatches: (reader: PartitionReader, batches: readonly PendingBatch[]) => void;
+  /** The position was out of range, and reading goes on elsewhere. */
+  readonly onReset: (reader: PartitionReader, offset: number) => void;
+  readonly onTopicGone: TopicGoneListener;
+  /** The stream cannot go on. */
   readonly onFailed: (error: unknown) => void;
   /** Something changed: perhaps everything is read. */
   readonly onProgress: () => void;
@@ -31,31 +27,43 @@ export interface FetcherCallbacks {
 }
 
 interface NodeFetch {
+  /** The node and whether it is the fetch of the urgent. */
+  readonly slot: string;
   readonly address: Address;
   readonly readers: PartitionReader[];
+  readonly maxWaitMs: number;
+}
+
+interface Asked {
+  readonly reader: PartitionReader;
+  readonly epoch: number;
+  readonly offset: number;
 }
 
 /**
- * Keeps one fetch under way per broker that leads partitions of the consumer, while more is
- * wanted. Positions move when bytes arrive, so that the next fetch goes out while the application
+ * Keeps one fetch under way per broker that leads partitions of the stream, while more is wanted;
+ * and beside a long poll a second, which does not wait, for partitions that have just come or
+ * jumped. Positions move when bytes arrive, so that the next fetch goes out while the application
  * works on the last.
  */
 export class Fetcher {
   readonly #cluster: Cluster;
-  readonly #options: ResolvedConsumerOptions;
-  readonly #readers: readonly PartitionReader[];
+  readonly #options: StreamOptions;
+  readonly #readers: Set<PartitionReader>;
   readonly #callbacks: FetcherCallbacks;
   readonly #signal: AbortSignal;
-  readonly #busyNodes = new Set<number>();
+  readonly #locator: PartitionLocator;
+  readonly #busySlots = new Set<string>();
   #locating = false;
   #failures = 0;
   /** Which reader comes first in the next request, so that none starves behind a busy one. */
   #rotation = 0;
 
+  /** @param readers what to fetch; its owner adds and deletes */
   constructor(
     cluster: Cluster,
-    options: ResolvedConsumerOptions,
-    readers: readonly PartitionReader[],
+    options: StreamOptions,
+    readers: Set<PartitionReader>,
     signal: AbortSignal,
     callbacks: FetcherCallbacks,
   ) {
@@ -64,56 +72,82 @@ export class Fetcher {
     this.#readers = readers;
     this.#signal = signal;
     this.#callbacks = callbacks;
-  }
-
-  /** True when every partition was read to where the broker had nothing more. */
-  get atEnd(): boolean {
-    return this.#readers.every((reader) => reader.atEnd);
+    this.#locator = new PartitionLocator(cluster, readers, signal, callbacks.onTopicGone);
   }
 
   /** Starts what fetches are due. */
   turn(): void {
     if (this.#signal.aborted || !this.#callbacks.wantsMore()) return;
-    for (const [node, fetch] of this.#plan()) {
-      this.#busyNodes.add(node);
-      this.#fetch(fetch)
+    for (const fetch of this.#plan()) {
+      this.#busySlots.add(fetch.slot);
+      const asked = fetch.readers.map((reader) => ({
+        reader,
+        epoch: reader.fetchStarted(),
+        offset: reader.fetchOffset,
+      }));
+      this.#fetch(fetch, asked)
         .catch((error: unknown) => this.#onFetchFailed(error))
         .finally(() => {
-          this.#busyNodes.delete(node);
+          this.#busySlots.delete(fetch.slot);
+          for (const { reader, epoch } of asked) reader.fetchEnded(epoch);
           this.turn();
         })
         .catch(ignore);
     }
   }
 
-  #plan(): Map<number, NodeFetch> {
-    const plan = new Map<number, NodeFetch>();
-    const count = this.#readers.length;
-    this.#rotation = (this.#rotation + 1) % count;
+  #plan(): Iterable<NodeFetch> {
+    const plan = new Map<string, NodeFetch>();
+    const readers = [...this.#readers];
+    const count = readers.length;
+    this.#rotation = count === 0 ? 0 : (this.#rotation + 1) % count;
     for (let index = 0; index < count; index += 1) {
-      const reader = this.#readers[(index + this.#rotation) % count];
-      if (reader === undefined || reader.atEnd || reader.resetting) continue;
+      const reader = readers[(index + this.#rotation) % count];
+      if (reader?.wantsFetch !== true) continue;
       const route = this.#cluster.peek(reader.topic);
       const leader = route?.partitions[reader.partition]?.leader ?? -1;
       const address = this.#cluster.addressOf(leader);
       if (route?.topicId !== reader.topicId || address === undefined) {
+        // What is known may be older than the reader.
+        if (route !== undefined && route.topicId !== reader.topicId) {
+          this.#cluster.forget(reader.topic);
+        }
         this.#locate();
         continue;
       }
-      if (this.#busyNodes.has(leader)) continue;
-      const fetch = plan.get(leader) ?? { address, readers: [] };
-      fetch.readers.push(reader);
-      plan.set(leader, fetch);
+      const fetch = this.#slotFor(reader, leader, address, plan);
+      fetch?.readers.push(reader);
     }
-    return plan;
+    return plan.values();
   }
 
-  async #fetch({ address, readers }: NodeFetch): Promise<void> {
-    const { maxBytes, minBytes, exitAtEnd } = this.#options;
+  #slotFor(
+    reader: PartitionReader,
+    leader: number,
+    address: Address,
+    plan: Map<string, NodeFetch>,
+  ): NodeFetch | undefined {
+    let slot = `${leader}`;
     // At the end the answer shall say so at once instead of waiting for more.
-    const maxWaitMs = exitAtEnd ? 0 : this.#options.maxWaitMs;
+    let maxWaitMs = this.#options.exitAtEnd ? 0 : this.#options.maxWaitMs;
+    if (this.#busySlots.has(slot)) {
+      if (!reader.urgent) return undefined;
+      slot = `${leader} urgent`;
+      maxWaitMs = 0;
+      if (this.#busySlots.has(slot)) return undefined;
+    }
+    let fetch = plan.get(slot);
+    if (fetch === undefined) {
+      fetch = { slot, address, readers: [], maxWaitMs };
+      plan.set(slot, fetch);
+    }
+    return fetch;
+  }
+
+  async #fetch({ address, maxWaitMs }: NodeFetch, asked: readonly Asked[]): Promise<void> {
+    const { maxBytes, minBytes, exitAtEnd } = this.#options;
     const connection = await this.#cluster.pool.get('fetch', address, this.#signal);
-    const entries = readers.map(({ topicId, partition, fetchOffset: offset }) => ({
+    const entries = asked.map(({ reader: { topicId, partition }, offset }) => ({
       topicId,
       partition,
       offset,
@@ -130,25 +164,41 @@ export class Fetcher {
     const { broker } = connection;
     const bytes = payload.toBuffer();
     checkFits(entries, response.entries, bytes.length, broker);
+    const error = this.#takeRows(asked, response.entries, bytes, broker);
+    this.#callbacks.onProgress();
+    if (error !== undefined) throw error;
+    const hot = bytes.length === 0 && performance.now() - startedMs < EMPTY_FETCH_PAUSE_MS;
+    if (hot && maxWaitMs > 0 && !exitAtEnd) await sleep(EMPTY_FETCH_PAUSE_MS, this.#signal);
+  }
+
+  /** @returns the first error of a row that makes all wait. */
+  #takeRows(
+    asked: readonly Asked[],
+    rows: readonly FetchResult[],
+    bytes: Buffer,
+    broker: string,
+  ): MillraceError | undefined {
     let position = 0;
     let firstError: MillraceError | undefined;
-    for (const [index, reader] of readers.entries()) {
-      const row = response.entries[index] as FetchResult;
-      const end = position + row.byteLength;
+    for (const [index, { reader, epoch }] of asked.entries()) {
+      const row = rows[index] as FetchResult;
+      const start = position;
+      position += row.byteLength;
+      // Given up, or moved elsewhere, since it was asked for.
+      if (reader.epoch !== epoch) continue;
       if (row.errorCode !== 0) firstError ??= this.#onRowError(reader, row, broker);
       else if (row.byteLength > 0) {
-        this.#callbacks.onBatches(reader.cut(bytes.subarray(position, end), row.highWatermark));
-      } else if (exitAtEnd) {
+        const batches = reader.cut(bytes.subarray(start, position), row.highWatermark);
+        this.#callbacks.onBatches(reader, batches);
+      } else {
+        reader.urgent = false;
         // Empty for want of room in the response is not the end; offsets alone do not tell, for
         // the last of them may be a gap that recovery left.
-        reader.atEnd = row.highWatermark <= reader.fetchOffset || bytes.length === 0;
+        const nothing = row.highWatermark <= reader.fetchOffset || bytes.length === 0;
+        if (this.#options.exitAtEnd && nothing) reader.atEnd = true;
       }
-      position = end;
     }
-    this.#callbacks.onProgress();
-    if (firstError !== undefined) throw firstError;
-    const hot = bytes.length === 0 && performance.now() - startedMs < EMPTY_FETCH_PAUSE_MS;
-    if (hot && !exitAtEnd) await sleep(EMPTY_FETCH_PAUSE_MS, this.#signal);
+    return firstError;
   }
 
   /** Gives an error that makes all wait; deals with the others. */
@@ -179,26 +229,22 @@ export class Fetcher {
     if (error.topic === undefined && doubtsMetadata(error)) {
       for (const { topic } of this.#readers) this.#cluster.forget(topic);
     }
-    await this.#backOff('fetch', error);
-  }
-
-  async #backOff(action: string, error: MillraceError): Promise<void> {
     this.#failures += 1;
-    const delayMs = backoffMs(this.#cluster.retryBackoff, this.#failures);
-    this.#cluster.onEvent({ type: 'retry', action, attempt: this.#failures, delayMs, error });
-    await sleep(delayMs, this.#signal);
+    await pauseBeforeRetry(this.#cluster, 'fetch', this.#failures, error, this.#signal);
   }
 
   #reset(reader: PartitionReader): void {
     reader.resetting = true;
+    const { epoch } = reader;
     const limits = { signal: this.#signal, retryForMs: Infinity };
     resetOffset(this.#cluster, reader, this.#options.onOutOfRange, limits)
-      .then(() => {
-        reader.resetting = false;
+      .then((offset) => {
+        if (reader.epoch !== epoch) return;
+        this.#callbacks.onReset(reader, offset);
         this.turn();
       })
       .catch((error: unknown) => {
-        if (!this.#signal.aborted) this.#callbacks.onFailed(error);
+        if (!this.#signal.aborted && reader.epoch === epoch) this.#callbacks.onFailed(error);
       });
   }
 
@@ -206,7 +252,8 @@ export class Fetcher {
   #locate(): void {
     if (this.#locating) return;
     this.#locating = true;
-    this.#locateAll()
+    this.#locator
+      .locate()
       .catch((error: unknown) => {
         if (!this.#signal.aborted) this.#callbacks.onFailed(error);
       })
@@ -215,27 +262,6 @@ export class Fetcher {
         this.turn();
       })
       .catch(ignore);
-  }
-
-  async #locateAll(): Promise<void> {
-    const names = new Set(this.#readers.filter(({ atEnd }) => !atEnd).map(({ topic }) => topic));
-    for (const name of names) {
-      const limits = { signal: this.#signal, retryForMs: Infinity };
-      let route: TopicRoute;
-      try {
-        route = await this.#cluster.topicWithRetry(name, limits);
-      } catch (error) {
-        throw error instanceof UnknownTopicError ? deleted(name, error) : error;
-      }
-      for (const reader of this.#readers) {
-        if (reader.topic !== name) continue;
-        if (reader.topicId !== route.topicId) throw recreated(reader, route);
-        if ((route.partitions[reader.partition]?.leader ?? -1) >= 0) continue;
-        this.#cluster.forget(name);
-        const where = partitionName(name, reader.partition);
-        await this.#backOff('fetch', new ConnectionError(`${where} has no leader`, {}));
-      }
-    }
   }
 }
 
@@ -253,20 +279,4 @@ function checkFits(
   }
   if (fits && bytes === payloadBytes) return;
   throw new ConnectionError(`A fetch response of ${broker} does not fit its request`, { broker });
-}
-
-function deleted(topic: string, cause: Error): UnknownTopicError {
-  return new UnknownTopicError(`The topic ${quoted(topic)} was deleted while it was read`, {
-    topic,
-    cause,
-  });
-}
-
-function recreated(reader: PartitionReader, route: TopicRoute): TopicRecreatedError {
-  const { topic, topicId, partition, fetchOffset } = reader;
-  return new TopicRecreatedError(
-    `The topic ${quoted(topic)} was deleted and made again while it was read (id ` +
-      `${topicId} then, ${route.topicId} now): offset ${fetchOffset} means nothing there. Start a new consumer`,
-    { topic, partition },
-  );
 }

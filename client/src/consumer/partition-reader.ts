@@ -12,23 +12,82 @@ export interface PendingBatch {
   readonly highWatermark: number;
 }
 
+/** In the place of an epoch: no fetch is under way. */
+const NOT_FETCHING = -1;
+
 /** Where reading stands in one partition. */
 export class PartitionReader {
   readonly topic: string;
   readonly topicId: string;
   readonly partition: number;
-  /** The offset to fetch next. */
+  /** The offset to fetch next: ahead of the position by what is prefetched. */
   fetchOffset: number;
+  /** What the application gets next, once it has moved on from the batch that it is in. */
+  position: number;
+  /** Leader epoch of what is before the position; -1 = not known. */
+  leaderEpoch = -1;
   /** The broker had nothing more, and the consumer ends there. */
   atEnd = false;
   /** The position is being put right; nothing is fetched meanwhile. */
   resetting = false;
+  /** Assigned, but not to be fetched before its hook has run. */
+  held = false;
+  paused = false;
+  /** The topic is gone; nothing more is to be had of it. */
+  gone = false;
+  /** It has just begun, or jumped: it does not wait for a long poll of others. */
+  urgent = true;
+  #epoch = 0;
+  #fetchingEpoch = NOT_FETCHING;
 
   constructor(topic: string, topicId: string, partition: number, fetchOffset: number) {
     this.topic = topic;
     this.topicId = topicId;
     this.partition = partition;
     this.fetchOffset = fetchOffset;
+    this.position = fetchOffset;
+  }
+
+  /** Grows with each jump: answers to fetches of an older epoch are of no use. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** Whether a fetch should be sent for it now. */
+  get wantsFetch(): boolean {
+    if (this.atEnd || this.resetting || this.held || this.paused || this.gone) return false;
+    return this.#fetchingEpoch !== this.#epoch;
+  }
+
+  fetchStarted(): number {
+    this.#fetchingEpoch = this.#epoch;
+    return this.#epoch;
+  }
+
+  /** The fetch of that epoch has ended, one way or another. */
+  fetchEnded(epoch: number): void {
+    if (this.#fetchingEpoch === epoch) this.#fetchingEpoch = NOT_FETCHING;
+  }
+
+  /** What is under way and what is prefetched is not wanted any more. */
+  abandon(): void {
+    this.#epoch += 1;
+  }
+
+  /** Reading goes on at the offset; what was prefetched is for the caller to drop. */
+  jump(offset: number): void {
+    this.rewind(offset);
+    this.position = offset;
+    this.leaderEpoch = -1;
+  }
+
+  /** Fetches again from the offset on; the position stays. */
+  rewind(offset: number): void {
+    this.abandon();
+    this.fetchOffset = offset;
+    this.atEnd = false;
+    this.resetting = false;
+    this.urgent = true;
   }
 
   /**

@@ -4,6 +4,7 @@ import { OffsetOutOfRangeError } from '../errors.js';
 import { noSuchPartition } from '../missing.js';
 import { listOffsets } from '../offsets.js';
 import { partitionName } from '../util/text.js';
+import type { OutOfRangePolicy } from './fetch-options.js';
 import type { ResolvedConsumerOptions, StartPosition } from './options.js';
 import { PartitionReader } from './partition-reader.js';
 
@@ -22,7 +23,8 @@ export async function startReaders(
   const wanted = routes.flatMap((route) =>
     partitionsOf(route, options.partitions).map((partition) => ({ route, partition })),
   );
-  const offsets = await startOffsets(cluster, wanted, from, limits);
+  const keys = wanted.map(({ route, partition }) => ({ topic: route.name, partition }));
+  const offsets = await startOffsets(cluster, keys, from, limits);
   return wanted.map(
     ({ route, partition }, index) =>
       new PartitionReader(route.name, route.topicId, partition, offsets[index] ?? 0),
@@ -38,14 +40,15 @@ function partitionsOf(route: TopicRoute, only: readonly number[] | undefined): r
   return only ?? route.partitions.map((_, partition) => partition);
 }
 
-async function startOffsets(
+/** The offset in each partition, in their order, that the start position means. */
+export async function startOffsets(
   cluster: Cluster,
-  wanted: readonly { readonly route: TopicRoute; readonly partition: number }[],
+  wanted: readonly { readonly topic: string; readonly partition: number }[],
   from: StartPosition,
   limits: CallLimits,
 ): Promise<number[]> {
   const query = (at: number) =>
-    wanted.map(({ route, partition }) => ({ topic: route.name, partition, timestampMs: at }));
+    wanted.map(({ topic, partition }) => ({ topic, partition, timestampMs: at }));
   if (typeof from === 'object' && 'offset' in from) {
     const { offset, clamp = false } = from;
     if (!clamp) return wanted.map(() => offset);
@@ -71,16 +74,16 @@ function timestampOf(from: Exclude<StartPosition, { readonly offset: number }>):
 }
 
 /**
- * Puts a position right that the broker called out of range.
+ * Where to go on after a position that the broker called out of range.
  *
  * @throws OffsetOutOfRangeError with the policy `'fail'`.
  */
 export async function resetOffset(
   cluster: Cluster,
   reader: PartitionReader,
-  policy: ResolvedConsumerOptions['onOutOfRange'],
+  policy: OutOfRangePolicy,
   limits: CallLimits,
-): Promise<void> {
+): Promise<number> {
   const { topic, partition, fetchOffset: offset } = reader;
   const [beginning, end] = await listOffsets(
     cluster,
@@ -89,16 +92,16 @@ export async function resetOffset(
   );
   const beginningOffset = beginning?.offset ?? 0;
   const endOffset = end?.offset ?? 0;
-  if (policy === 'fail') {
-    throw new OffsetOutOfRangeError(outOfRange(reader, beginningOffset, endOffset), {
-      topic,
-      partition,
-      offset,
-      beginningOffset,
-      endOffset,
-    });
-  }
-  reader.fetchOffset = policy === 'beginning' ? beginningOffset : endOffset;
+  const error = new OffsetOutOfRangeError(outOfRange(reader, beginningOffset, endOffset), {
+    topic,
+    partition,
+    offset,
+    beginningOffset,
+    endOffset,
+  });
+  if (policy === 'fail') throw error;
+  cluster.onEvent({ type: 'warning', error });
+  return policy === 'beginning' ? beginningOffset : endOffset;
 }
 
 function outOfRange(reader: PartitionReader, beginningOffset: number, endOffset: number): string {

@@ -6,10 +6,10 @@ import { formatAddress, type Address } from './address.js';
 import { Connection } from './connection.js';
 
 /**
- * What a connection is for. Each purpose has a connection of its own, so that a fetch that waits
- * or a large produce request never holds up the others.
+ * What a connection is for. Each purpose has a connection of its own, so that a fetch that waits,
+ * a large produce request or a join that waits for others never holds up anything else.
  */
-export type Purpose = 'admin' | 'produce' | 'fetch';
+export type Purpose = 'admin' | 'produce' | 'fetch' | 'group';
 
 /** What all connections of a client have in common. */
 export interface PoolOptions {
@@ -36,6 +36,16 @@ export class ConnectionPool {
 
   constructor(options: PoolOptions) {
     this.#options = options;
+  }
+
+  /** What this application calls itself. */
+  get clientId(): string {
+    return this.#options.clientId;
+  }
+
+  /** From the dial to the checked protocol versions. */
+  get connectTimeoutMs(): number {
+    return this.#options.connectTimeoutMs;
   }
 
   /** The connection, when there is one that works. */

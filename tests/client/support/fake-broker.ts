@@ -56,6 +56,8 @@ export class FakeBroker {
   connections = 0;
   nextProducerId = 1;
   maxMessageBytes = 8 * 1024 * 1024;
+  /** Answers to requests that it knows nothing of, by API. */
+  readonly extra = new Map<string, (request: unknown) => unknown>();
   readonly #sockets = new Set<Socket>();
   readonly #counts = new Map<string, number>();
   readonly #handlers = new FakeHandlers(this);

@@ -61,8 +61,11 @@ export class FakeHandlers {
         return { response: this.#listOffsets(request as ListOffsetsRequest) };
       case 'initProducerId':
         return { response: this.#initProducerId(request as InitProducerIdRequest) };
-      default:
-        throw new ProtocolError('UNKNOWN_API');
+      default: {
+        const answer = this.#broker.extra.get(api);
+        if (answer === undefined) throw new ProtocolError('UNKNOWN_API');
+        return { response: answer(request) };
+      }
     }
   }
 
@@ -126,12 +129,13 @@ export class FakeHandlers {
         const topic = this.#broker.topics.get(name);
         if (topic === undefined) {
           const row = rowOf(new ProtocolError('UNKNOWN_TOPIC_OR_PARTITION'));
-          return { ...row, name, topicId: '', config: [], partitions: [] };
+          return { ...row, name, topicId: '', internal: false, config: [], partitions: [] };
         }
         return {
           ...ok,
           name,
           topicId: topic.id,
+          internal: false,
           config: [
             ['segment.bytes', '1073741824', 'default'] as const,
             ['max.message.bytes', String(this.#broker.maxMessageBytes), 'topic'] as const,
@@ -143,6 +147,9 @@ export class FakeHandlers {
             startOffset: held.startOffset,
             endOffset: held.endOffset,
             sizeBytes: held.batches.reduce((sum, { bytes }) => sum + bytes.length, 0),
+            highWatermark: held.endOffset,
+            segments: 1,
+            diskBytes: 0,
             state: 'online' as const,
           })),
         };

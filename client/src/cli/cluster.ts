@@ -1,0 +1,46 @@
+import { Command } from 'commander';
+import type { ClusterDescription } from '../admin-types.js';
+import { counted } from '../util/text.js';
+import { withSession, type Environment } from './environment.js';
+import { print, type JsonOption } from './print.js';
+import { table } from './table.js';
+import { bytesWithUnit, isoTime } from './units.js';
+
+/** `millrace cluster info` */
+export function clusterCommand(environment: Environment): Command {
+  const cluster = new Command('cluster').description('show the cluster');
+  cluster
+    .command('info')
+    .description('show the brokers, how they run, and how much they hold')
+    .option('--json', 'print JSON')
+    .action((options: JsonOption) =>
+      withSession(environment, async ({ client, signal }) => {
+        const description = await client.admin.describeCluster({ signal });
+        print(environment, options, description, () => describe(description));
+      }),
+    );
+  return cluster;
+}
+
+function describe(cluster: ClusterDescription): string {
+  const { clusterId, topics, partitions, offlinePartitions, groups, logBytes } = cluster;
+  const offline = offlinePartitions === 0 ? '' : ` (${offlinePartitions} offline)`;
+  const held = [
+    counted(topics, 'topic'),
+    `${counted(partitions, 'partition')}${offline}`,
+    counted(groups, 'group'),
+    `${bytesWithUnit(logBytes)} of messages`,
+  ];
+  const header = ['NODE', 'ADDRESS', 'VERSION', 'MODE', 'PERSIST', 'SERVE', 'STARTED', 'ROLE'];
+  const rows = cluster.nodes.map((node) => [
+    String(node.nodeId),
+    node.address,
+    node.version,
+    node.mode,
+    node.persist,
+    node.serve,
+    isoTime(node.startedAtMs),
+    node.nodeId === cluster.controllerId ? 'controller' : 'broker',
+  ]);
+  return `Cluster ${clusterId}: ${held.join(', ')}\n\n${table(header, rows)}`;
+}

@@ -1,0 +1,49 @@
+import type { MillraceError } from '../errors.js';
+import type { Address } from '../net/address.js';
+
+/** A member to keep alive; goes to the worker, so it holds nothing but plain values. */
+export interface HeartbeatMember {
+  readonly group: string;
+  readonly memberId: string;
+  readonly generation: number;
+  readonly groupInstanceId: string | null;
+  /** Where the coordinator of the group listens. */
+  readonly coordinator: Address;
+  readonly clientId: string;
+  readonly connectTimeoutMs: number;
+  readonly intervalMs: number;
+  readonly sessionTimeoutMs: number;
+  /** Infinity = off. */
+  readonly maxPollIntervalMs: number;
+  /** {@link IDLE}, or a number that changes with every message that the application takes. */
+  readonly progress: SharedArrayBuffer;
+}
+
+/** In `progress`: the application waits for a message. */
+export const IDLE = 0;
+
+/** What the main thread tells the worker; `id` is the main thread's name for the member. */
+export type HeartbeatCommand =
+  /** From now on; replaces what was said of the same id before. */
+  | { readonly type: 'beat'; readonly id: number; readonly member: HeartbeatMember }
+  | { readonly type: 'stop'; readonly id: number };
+
+/** Which member a finding is about: it may have joined anew meanwhile. */
+export interface FoundAt {
+  readonly memberId: string;
+  readonly generation: number;
+}
+
+/** What the worker tells the main thread. */
+export type HeartbeatFinding =
+  /** The coordinator refused a heartbeat. */
+  | (FoundAt & {
+      readonly type: 'refused';
+      readonly id: number;
+      readonly error: MillraceError['code'];
+      readonly message: string;
+    })
+  /** The coordinator cannot be reached; it is dialled again. */
+  | (FoundAt & { readonly type: 'unreachable'; readonly id: number; readonly message: string })
+  /** A message was handled for too long. The member has left its group, unless it is static. */
+  | (FoundAt & { readonly type: 'stuck'; readonly id: number });

@@ -1,0 +1,71 @@
+import type { MillraceError } from '../errors.js';
+import type { Assignor } from './assignors/assignor.js';
+
+/** A partition that a member may own. */
+export interface TopicPartition {
+  readonly topic: string;
+  readonly topicId: string;
+  readonly partition: number;
+}
+
+/** Names of the assignors that this client brings along; Kafka's names for Kafka's definitions. */
+export type AssignorName = 'range' | 'roundrobin' | 'sticky' | 'cooperative-sticky';
+
+/** Told of what a member gets and gives up. No two of its callbacks run at a time. */
+export interface MembershipListener {
+  /**
+   * Give these up: finish what is being handled, commit. Until it resolves they count as owned,
+   * and are reported as owned in a join that comes meanwhile. What it throws ends the membership.
+   */
+  onRevoked(partitions: readonly TopicPartition[]): Promise<void>;
+  /** Only what is new; with none only for the first assignment. What it throws is final, too. */
+  onAssigned(added: readonly TopicPartition[]): Promise<void>;
+  /** Taken away without a chance to commit: the group has thrown this member out. */
+  onLost(partitions: readonly TopicPartition[]): Promise<void>;
+  /** Final, at most once; nothing is owned any more. */
+  onFailed(error: MillraceError): void;
+}
+
+/** Times in milliseconds. */
+export interface MembershipOptions {
+  readonly group: string;
+  /** Names, or a pattern that all topics are held against but those that begin with `__`. */
+  readonly topics: readonly string[] | RegExp;
+  /** Those that this member accepts, the preferred first. Default `['cooperative-sticky']`. */
+  readonly assignors?: readonly (AssignorName | Assignor)[] | undefined;
+  /** Without a heartbeat for so long the broker gives the partitions to others. Default 30,000. */
+  readonly sessionTimeoutMs?: number | undefined;
+  /**
+   * How soon a rebalance is noticed. At most, and for short sessions by default, a third of
+   * `sessionTimeoutMs`. Default 1,000.
+   */
+  readonly heartbeatIntervalMs?: number | undefined;
+  /** How long the others wait for this member in a rebalance. Default 60,000. */
+  readonly rebalanceTimeoutMs?: number | undefined;
+  /** How long one message may be handled; 0 or Infinity = for ever. Default 300,000. */
+  readonly maxPollIntervalMs?: number | undefined;
+  /** How old what is known of topics may become. Default 300,000. */
+  readonly metadataMaxAgeMs?: number | undefined;
+  /** Makes the member static (KIP-345): it may restart within its session without a rebalance. */
+  readonly groupInstanceId?: string | undefined;
+  /** Ends joining; does not leave. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A position to commit. */
+export interface CommitRow extends TopicPartition {
+  /** The next message to read. */
+  readonly offset: number;
+  /** Of the last message handled; -1 = not known. */
+  readonly leaderEpoch: number;
+  readonly metadata: string | null;
+}
+
+/** A position that was committed. */
+export interface CommittedPosition {
+  readonly offset: number;
+  readonly leaderEpoch: number;
+  readonly metadata: string | null;
+  /** Unix time in ms. */
+  readonly commitTimeMs: number;
+}
