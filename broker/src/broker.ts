@@ -7,9 +7,11 @@ import type { BrokerConfig } from './config.js';
 import { BrokerCounters } from './counters.js';
 import { prepareDataDir, probeDataDir } from './data-dir.js';
 import { connectionsThatFit, openFilesLimit } from './descriptor-limit.js';
+import { openGroups } from './groups/open-groups.js';
 import { createHandlers } from './handlers/dispatch-table.js';
 import { healthOf } from './http/health.js';
 import type { BrokerState } from './http/health.js';
+import type { MetricSources } from './http/metrics.js';
 import { chooseStrategies } from './modes.js';
 import type { ModeName, PersistName, ServeName, StrategyChoice } from './modes.js';
 import { Listener } from './net/listener.js';
@@ -73,7 +75,7 @@ export async function launchBroker(config: BrokerConfig, logger: Logger): Promis
 /** The composition root: each step may use those before it, and they stop in reverse. */
 async function compose(config: BrokerConfig, logger: Logger, stops: StopList): Promise<Broker> {
   let state: BrokerState = 'starting';
-  const running: { storage?: Storage } = {};
+  const running: { storage?: Storage; metrics?: MetricSources } = {};
   const counters = new BrokerCounters();
   const dataDir = prepareDataDir(config.dataDir);
   const { native, mode, persist, serve } = decideStrategies(config, dataDir, logger);
@@ -84,7 +86,7 @@ async function compose(config: BrokerConfig, logger: Logger, stops: StopList): P
     const http = new HttpServer({
       listen: config.http,
       health: () => healthOf(state, running.storage?.topics),
-      metricSources: () => running.storage && { counters, storage: running.storage, native },
+      metricSources: () => running.metrics,
       logger,
     });
     httpAddress = await http.listen();
@@ -95,6 +97,11 @@ async function compose(config: BrokerConfig, logger: Logger, stops: StopList): P
   running.storage = opened;
   stops.add(() => opened.close());
 
+  const groups = await openGroups({ storage: opened, config, logger });
+  stops.add(() => groups.close());
+  const { maxMetricSeries: maxSeries } = config;
+  running.metrics = { counters, storage: opened, groups: groups.coordinator, native, maxSeries };
+
   const outlets = outletFactory(serve, native, config.maxReadMappings);
   stops.add(() => {
     outlets.close();
@@ -102,7 +109,10 @@ async function compose(config: BrokerConfig, logger: Logger, stops: StopList): P
 
   const { maxFrameBytes, maxHeaderBytes, maxRequestMemoryBytes, drainTimeoutMs } = config;
   const protocol = new NativeProtocol({
-    handlers: createHandlers({ storage: opened, config, counters, logger }),
+    handlers: createHandlers({
+      ...{ storage: opened, groups: groups.coordinator, config, counters, logger },
+      about: { mode, persist, serve, startedAtMs: Date.now() },
+    }),
     frameLimits: { maxFrameBytes, maxHeaderBytes },
     counters,
     logger,

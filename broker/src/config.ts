@@ -112,6 +112,7 @@ function checkTogether(config: BrokerConfig): BrokerConfig {
     );
   };
   atMost('maxHeaderBytes', 'maxFrameBytes');
+  atMost('groupMinSessionTimeoutMs', 'groupMaxSessionTimeoutMs');
   const { maxFrameBytes, maxHeaderBytes, maxMessageBytes } = config;
   const largestBytes = largestBatchBytes(config);
   if (maxMessageBytes > largestBytes) {

@@ -52,9 +52,19 @@ export class BrokerCounters {
   fetchBytes = 0;
   /** Fetches that had to wait for data. */
   fetchesWaited = 0;
+  /** Offsets that groups committed, one for each partition. */
+  offsetsCommitted = 0;
+  offsetsCommitFailed = 0;
   readonly apis = new Map<number, ApiCounters>();
   /** Requests of an API that there is not. */
   readonly unknownApi = new ApiCounters('unknown');
+
+  /** @param rows of the answer to a commit. */
+  countCommit(rows: readonly { readonly errorCode: number }[]): void {
+    const failed = rows.filter(({ errorCode }) => errorCode !== 0).length;
+    this.offsetsCommitted += rows.length - failed;
+    this.offsetsCommitFailed += failed;
+  }
 
   api(apiKey: number, name: string): ApiCounters {
     let counters = this.apis.get(apiKey);

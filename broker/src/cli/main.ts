@@ -23,11 +23,19 @@ interface CommandLine {
 
 /**
  * The command `millrace-broker`. Runs until SIGTERM or SIGINT; exits 0 after an orderly stop, 1 when
- * the broker cannot start or stop, 2 for a wrong command line or configuration.
+ * the broker cannot start or stop, 2 for a wrong command line or configuration. With `dump` or `verify` as
+ * its first argument it is that tool.
  *
  * @param argv as `process.argv`.
  */
 export async function run(argv: readonly string[]): Promise<void> {
+  const [, , tool, ...toolArguments] = argv;
+  if (tool === 'dump' || tool === 'verify') {
+    // Loaded here: the broker starts without them.
+    const { runTool } = await import('./tools.js');
+    process.exitCode = await runTool(tool, toolArguments);
+    return;
+  }
   try {
     const commandLine = readCommandLine(argv);
     if (commandLine === undefined) return;
@@ -87,7 +95,10 @@ function describeCommand(): Command {
   command.option('--hint', 'When ready, say on stderr how to send the first message.');
   command.addHelpText(
     'after',
-    '\nEach setting is also a variable (MILLRACE_DATA_DIR) and a key of the file (dataDir).',
+    '\nEach setting is also a variable (MILLRACE_DATA_DIR) and a key of the file (dataDir).\n\n' +
+      'Tools for the files of a data directory, each with its --help:\n' +
+      '  millrace-broker dump FILE...   print what is in them\n' +
+      '  millrace-broker verify DIR     check all of it',
   );
   return command;
 }

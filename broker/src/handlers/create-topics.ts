@@ -1,4 +1,4 @@
-import { createTopicsApi, NO_TOPIC_ID, ProtocolError } from '@millrace/protocol';
+import { createTopicsApi, NO_TOPIC_ID } from '@millrace/protocol';
 import type {
   CreateTopicsEntry,
   CreateTopicsRequest,
@@ -6,9 +6,11 @@ import type {
   CreateTopicsResult,
 } from '@millrace/protocol';
 import { largestBatchBytes } from '../config.js';
+import { refuseInternalTopic } from '../topics/internal-topics.js';
 import { reply } from './handler.js';
 import type { Handler, Reply } from './handler.js';
 import { rowFailure } from './row-error.js';
+import { refuseUnsendable } from './sendable.js';
 import type { HandlerServices } from './services.js';
 
 /** Creates topics one after the other, each on its own: one may fail while the next succeeds. */
@@ -26,6 +28,7 @@ export class CreateTopicsHandler implements Handler<CreateTopicsRequest, CreateT
   async #create({ name, partitions, config }: CreateTopicsEntry): Promise<CreateTopicsResult> {
     const { config: limits, logger, storage } = this.services;
     try {
+      refuseInternalTopic(name, 'be created');
       refuseUnsendable(config, largestBatchBytes(limits));
       const spec = { name, partitions, config: Object.fromEntries(config) };
       const topic = await storage.topics.create(spec);
@@ -35,17 +38,5 @@ export class CreateTopicsHandler implements Handler<CreateTopicsRequest, CreateT
       const failure = rowFailure(error, `creating topic ${name}`, logger);
       return { name, ...failure, topicId: NO_TOPIC_ID, partitions: 0 };
     }
-  }
-}
-
-/** A batch that no request can carry must not be promised; other values are checked by the topics. */
-function refuseUnsendable(config: CreateTopicsEntry['config'], largestBytes: number): void {
-  for (const [key, value] of config) {
-    if (key !== 'max.message.bytes' || !(Number(value) > largestBytes)) continue;
-    throw new ProtocolError(
-      'INVALID_CONFIG',
-      `max.message.bytes of ${value} is more than a request to this broker can carry ` +
-        `(${largestBytes} bytes: its maxFrameBytes less maxHeaderBytes and the lengths)`,
-    );
   }
 }

@@ -4,6 +4,7 @@ import type {
   DeleteTopicsResponse,
   DeleteTopicsResult,
 } from '@millrace/protocol';
+import { refuseInternalTopic } from '../topics/internal-topics.js';
 import { reply } from './handler.js';
 import type { Handler, Reply } from './handler.js';
 import { rowFailure } from './row-error.js';
@@ -24,6 +25,7 @@ export class DeleteTopicsHandler implements Handler<DeleteTopicsRequest, DeleteT
   async #delete(name: string): Promise<DeleteTopicsResult> {
     const { logger, storage } = this.services;
     try {
+      refuseInternalTopic(name, 'be deleted');
       await storage.topics.delete(name);
       logger.info({ topic: name }, 'topic deleted');
       return { name, errorCode: 0, errorMessage: null };

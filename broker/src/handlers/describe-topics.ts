@@ -6,6 +6,7 @@ import type {
   DescribeTopicsRequest,
   DescribeTopicsResponse,
 } from '@millrace/protocol';
+import { isInternalTopic } from '../topics/internal-topics.js';
 import type { Partition } from '../topics/partition.js';
 import { describeTopicConfigKeys } from '../topics/topic-config.js';
 import { reply } from './handler.js';
@@ -14,7 +15,7 @@ import { refuseRepeated, refuseTooLarge } from './response-bounds.js';
 import type { HandlerServices } from './services.js';
 
 /** Values in a response: of a topic with its configuration, and of a partition. */
-const VALUES = { perTopic: 6 + 4 * describeTopicConfigKeys().length, perPartition: 8 } as const;
+const VALUES = { perTopic: 7 + 4 * describeTopicConfigKeys().length, perPartition: 11 } as const;
 
 /** Tells everything about topics: configuration, offsets, sizes, state. */
 export class DescribeTopicsHandler implements Handler<
@@ -42,20 +43,25 @@ export class DescribeTopicsHandler implements Handler<
         `There is no topic ${JSON.stringify(name)}`,
       );
       const failure = { errorCode: code, errorMessage: message };
-      return { ...failure, name, topicId: NO_TOPIC_ID, config: [], partitions: [] };
+      const nothing = { topicId: NO_TOPIC_ID, internal: false, config: [], partitions: [] };
+      return { ...failure, name, ...nothing };
     }
     const config = topic
       .describeConfig()
       .map(({ key, value, source }): DescribedConfig => [key, value, source]);
     const partitions = topic.partitions.map((partition) => describePartition(partition, nodeId));
-    return { errorCode: 0, errorMessage: null, name, topicId: topic.id, config, partitions };
+    const internal = isInternalTopic(name);
+    const described = { name, topicId: topic.id, internal, config, partitions };
+    return { errorCode: 0, errorMessage: null, ...described };
   }
 }
 
 function describePartition(partition: Partition, nodeId: number): DescribedPartition {
   const { index, leaderEpoch, startOffset, endOffset, sizeBytes, state } = partition;
+  const { highWatermark, segmentCount: segments, diskBytes } = partition;
   return {
     ...{ partition: index, leader: nodeId, leaderEpoch },
-    ...{ startOffset, endOffset, sizeBytes, state },
+    ...{ startOffset, endOffset, sizeBytes },
+    ...{ highWatermark, segments, diskBytes, state },
   };
 }

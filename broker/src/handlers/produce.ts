@@ -6,6 +6,7 @@ import type {
   ProduceResponse,
   ProduceResult,
 } from '@millrace/protocol';
+import { refuseInternalTopic } from '../topics/internal-topics.js';
 import type { RequestContext } from './context.js';
 import { findPartition } from './find-partition.js';
 import { ConnectionFatalError, reply } from './handler.js';
@@ -71,8 +72,10 @@ export class ProduceHandler implements Handler<ProduceRequest, ProduceResponse> 
     const { topicId, partition } = entry;
     const { counters, logger, storage } = this.services;
     try {
-      const appended = findPartition(storage.topics, entry).append(batches, acks);
-      const { baseOffset, logAppendTimeMs, logStartOffset } = await appended;
+      const found = findPartition(storage.topics, entry);
+      refuseInternalTopic(found.topicName, 'be produced to');
+      const appended = await found.append(batches, acks);
+      const { baseOffset, logAppendTimeMs, logStartOffset } = appended;
       return {
         topicId,
         partition,

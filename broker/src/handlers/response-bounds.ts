@@ -1,14 +1,17 @@
 import { MAX_HEADER_ELEMENTS, ProtocolError } from '@millrace/protocol';
 import type { Topic } from '../topics/topic-registry.js';
 
-/** @throws ProtocolError INVALID_REQUEST when a name is there twice. */
-export function refuseRepeated(api: string, names: readonly string[]): void {
+/**
+ * @param what is named, for the message.
+ * @throws ProtocolError INVALID_REQUEST when a name is there twice.
+ */
+export function refuseRepeated(api: string, names: readonly string[], what = 'topic'): void {
   const seen = new Set<string>();
   for (const name of names) {
     if (seen.has(name)) {
       throw new ProtocolError(
         'INVALID_REQUEST',
-        `${api}: topic ${JSON.stringify(name)} is named more than once`,
+        `${api}: ${what} ${JSON.stringify(name)} is named more than once`,
       );
     }
     seen.add(name);

@@ -1,14 +1,21 @@
 import type { Native, SyscallCount } from '@millrace/native';
 import promClient from 'prom-client';
-import type { Metric } from 'prom-client';
 import type { ApiCounters, BrokerCounters } from '../counters.js';
 import { LATENCY_BUCKETS_MS } from '../counters.js';
-import type { Storage } from '../storage/open.js';
+import { defineGroups } from './group-metrics.js';
+import type { GroupSources } from './group-metrics.js';
+import { collectedMetric, one, SeriesBound } from './metric.js';
+import type { Define, Sample } from './metric.js';
+import { defineStorage } from './storage-metrics.js';
+import type { MeasuredStorage } from './storage-metrics.js';
 
 export interface MetricSources {
   readonly counters: BrokerCounters;
-  readonly storage: Pick<Storage, 'topics' | 'stats'>;
+  readonly storage: MeasuredStorage;
+  readonly groups: GroupSources['groups'];
   readonly native: Native | undefined;
+  /** Series of one metric that has one for each topic, partition or group. */
+  readonly maxSeries: number;
 }
 
 export interface Metrics {
@@ -16,51 +23,26 @@ export interface Metrics {
   readonly render: () => Promise<string>;
 }
 
-interface Sample {
-  readonly labels?: Readonly<Record<string, string | number>>;
-  readonly value: number;
-  /** Default: the metric's own name. */
-  readonly metricName?: string;
-}
-
-type MetricType = 'counter' | 'gauge' | 'histogram';
-type Collect = () => readonly Sample[];
-
 /**
  * All metrics of one broker, in a registry of its own: several brokers can run in a process. Nothing
  * is added up before somebody asks.
  */
 export function createMetrics(sources: MetricSources): Metrics {
+  const { counters, groups, maxSeries, native, storage } = sources;
   const registry = new promClient.Registry();
-  const define = (type: MetricType, name: string, help: string, collect: Collect): void => {
+  const bound = new SeriesBound(maxSeries);
+  const define: Define = (type, name, help, collect) => {
     registry.registerMetric(collectedMetric(`millrace_${name}`, type, help, collect));
   };
-  defineNetwork(define, sources.counters);
-  defineRequests(define, sources.counters);
-  defineStorage(define, sources.storage);
-  if (sources.native !== undefined) defineNative(define, sources.native);
+  defineNetwork(define, counters);
+  defineRequests(define, counters);
+  defineStorage(define, storage, bound);
+  defineGroups(define, { groups, counters, topics: storage.topics }, bound);
+  bound.define(define);
+  if (native !== undefined) defineNative(define, native);
   defineProcess(define);
   return { contentType: registry.contentType, render: () => registry.metrics() };
 }
-
-type Define = (type: MetricType, name: string, help: string, collect: Collect) => void;
-
-/**
- * A metric whose samples are made when scraped. prom-client's own classes count by themselves, a hash
- * of the labels each time; its registry asks a metric for nothing but `get`.
- */
-function collectedMetric(name: string, type: MetricType, help: string, collect: Collect): Metric {
-  const get = (): Promise<unknown> =>
-    Promise.resolve({
-      ...{ name, help, type, aggregator: 'sum' },
-      values: collect().map(({ labels = {}, value, metricName = name }) => ({
-        ...{ labels, value, metricName },
-      })),
-    });
-  return { name, help, type, get, reset: () => undefined } as unknown as Metric;
-}
-
-const one = (value: number): readonly Sample[] => [{ value }];
 
 function defineNetwork(define: Define, counters: BrokerCounters): void {
   define('gauge', 'connections', 'Clients connected now.', () => one(counters.connectionsOpen));
@@ -125,27 +107,6 @@ function durationSamples({ name: api, latency }: ApiCounters): Sample[] {
   return samples;
 }
 
-function defineStorage(define: Define, storage: MetricSources['storage']): void {
-  const { topics } = storage;
-  define('gauge', 'topics', 'Topics.', () => one(topics.list().length));
-  define('gauge', 'partitions', 'Partitions by state.', () => {
-    const counts = { online: 0, offline: 0 };
-    for (const topic of topics.list()) {
-      for (const partition of topic.partitions) counts[partition.state] += 1;
-    }
-    return Object.entries(counts).map(([state, value]) => ({ labels: { state }, value }));
-  });
-  define('gauge', 'log_bytes', 'Bytes stored by topic.', () =>
-    topics.list().map(({ name, partitions }) => ({
-      labels: { topic: name },
-      value: partitions.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-    })),
-  );
-  define('gauge', 'storage', 'What the storage layer counts.', () =>
-    numbersOf(storage.stats()).map(([name, value]) => ({ labels: { name }, value })),
-  );
-}
-
 function defineNative(define: Define, native: Native): void {
   const kinds = (field: 'calls' | 'bytes'): readonly Sample[] =>
     Object.entries<number | SyscallCount>({ ...native.counters() }).flatMap(([call, count]) =>
@@ -175,11 +136,4 @@ function defineProcess(define: Define): void {
       { labels: { mode: 'system' }, value: system / 1e6 },
     ];
   });
-}
-
-/** The numeric fields of an object. */
-function numbersOf(fields: object): readonly [string, number][] {
-  return Object.entries(fields).filter(
-    (entry): entry is [string, number] => typeof entry[1] === 'number',
-  );
 }

@@ -56,7 +56,7 @@ export class NativeProtocol implements WireProtocol<NativeFrame> {
     return new FrameDecoder(this.#options.frameLimits);
   }
 
-  /** Header fields are values of their own: no message has binary fields. */
+  /** Header fields are values of their own: binary ones are copies. */
   receive(frame: Frame): Received<NativeFrame> {
     const decodedBytes = DECODED_FRAME_BYTES + memoryOf(frame.fields);
     const { payload } = frame;
@@ -162,6 +162,7 @@ function memoryOf(fields: readonly unknown[]): number {
   let bytes = 100;
   for (const field of fields) {
     if (Array.isArray(field)) bytes += 16 + memoryOf(field);
+    else if (Buffer.isBuffer(field)) bytes += 128 + field.length;
     else bytes += typeof field === 'string' ? 32 + field.length : 32;
   }
   return bytes;

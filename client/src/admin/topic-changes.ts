@@ -9,6 +9,7 @@ import type { CallLimits, Cluster } from '../cluster.js';
 import { BrokerError, InvalidArgumentError } from '../errors.js';
 import { noSuchTopic } from '../missing.js';
 import { listOffsets } from '../offsets.js';
+import { ignore } from '../util/async.js';
 import { integerOption } from '../util/check.js';
 import { checkKeys, type KeysOf } from '../util/known-keys.js';
 import { partitionName, quoted } from '../util/text.js';
@@ -90,7 +91,11 @@ export async function createPartitions(
     limits,
   );
   cluster.forget(topic);
-  if (settled?.error === undefined) return settled?.row.partitions ?? partitions;
+  if (settled?.error === undefined) {
+    // Producers of this client use the new ones from now on; a failure only means: a little later.
+    await cluster.refresh(topic).catch(ignore);
+    return settled?.row.partitions ?? partitions;
+  }
   const { error, broker, repeated } = settled;
   if (error.errorName === 'UNKNOWN_TOPIC_OR_PARTITION') throw noSuchTopic(topic, broker);
   if (repeated && error.errorName === 'INVALID_PARTITIONS') {

@@ -1,4 +1,4 @@
-import type { Cluster } from '../cluster.js';
+import type { Cluster, TopicRoute } from '../cluster.js';
 import { toMillraceError, type MillraceError } from '../errors.js';
 import type { Delivery } from './batch.js';
 import type { MemoryBudget } from './memory-budget.js';
@@ -32,6 +32,13 @@ export class ProducerTopics {
     this.#partitioner = partitioner;
     this.#budget = context.budget;
     this.#onRefused = onRefused;
+  }
+
+  /** Metadata shows a topic: partitions may have been added to it. */
+  learned(route: TopicRoute): void {
+    const topic = this.#topics.get(route.name);
+    if (topic?.route?.topicId !== route.topicId) return;
+    if (route.partitions.length > topic.route.partitions.length) topic.update(route);
   }
 
   /** True while messages wait for a look-up. */

@@ -48,6 +48,7 @@ export class Producer implements AsyncDisposable {
   readonly #options: ResolvedProducerOptions;
   readonly #budget: MemoryBudget;
   readonly #topics: ProducerTopics;
+  readonly #stopLearning: () => void;
   readonly #sender: Sender;
   /** Sends that wait for room. */
   readonly #line: WaitingLine;
@@ -74,6 +75,7 @@ export class Producer implements AsyncDisposable {
     };
     const refused: RefusalListener = (...args) => this.#onRefused(...args);
     this.#topics = new ProducerTopics(queueContext, this.#options, context.cluster, refused);
+    this.#stopLearning = context.cluster.onTopic((route) => this.#topics.learned(route));
     this.#sender = new Sender(context.cluster, this.#options, this.#budget, {
       onSettled: (queue, batch, error) => this.#onSettled(queue, batch, error),
       onTopicFailed: (topic, error) => this.#topics.failed(topic, error),
@@ -215,6 +217,7 @@ export class Producer implements AsyncDisposable {
     this.#line.dismiss(error);
     this.#sender.stop(error);
     this.#topics.wake();
+    this.#stopLearning();
     this.#context.onClosed(this);
     if (this.#options.onError === undefined) this.#failures.throwFirst();
   }

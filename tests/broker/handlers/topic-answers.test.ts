@@ -34,8 +34,8 @@ const tooLarge = expect.objectContaining({
 describe('an answer about topics that fits into no response is refused before it is built', () => {
   test('by describeTopics', () => {
     const handler = new DescribeTopicsHandler(servicesWithTopics(0, 10_000));
-    expect(() => handler.handle({ names: names(4) })).toThrow(tooLarge);
-    expect(() => handler.handle({ names: names(3) })).toThrow('the answer was built');
+    expect(() => handler.handle({ names: names(3) })).toThrow(tooLarge);
+    expect(() => handler.handle({ names: names(2) })).toThrow('the answer was built');
   });
 
   test('by metadata, of named topics and of all', () => {

@@ -1,0 +1,41 @@
+import { once } from 'node:events';
+import { errnoOf } from '../storage/errors.js';
+
+/** Exit codes of the tools. */
+export const EXIT_OK = 0;
+export const EXIT_DAMAGED = 1;
+export const EXIT_USAGE = 2;
+
+const CHUNK_CHARACTERS = 64 * 1024;
+
+/**
+ * Text to stdout, as fast as it is taken there: what waits is a chunk at most. When the reader goes
+ * (`| head`) the process ends.
+ */
+export class Output {
+  #pending = '';
+
+  constructor(private readonly stream: NodeJS.WriteStream = process.stdout) {
+    stream.on('error', (error) => {
+      if (errnoOf(error) === 'EPIPE') process.exit(EXIT_OK);
+      throw error;
+    });
+  }
+
+  async line(text: string): Promise<void> {
+    this.#pending += `${text}\n`;
+    if (this.#pending.length >= CHUNK_CHARACTERS) await this.flush();
+  }
+
+  /** Resolves when everything has been taken. */
+  async flush(): Promise<void> {
+    const text = this.#pending;
+    this.#pending = '';
+    if (text !== '' && !this.stream.write(text)) await once(this.stream, 'drain');
+  }
+}
+
+/** Says something beside the output, as one line on stderr. */
+export function say(message: string): void {
+  process.stderr.write(`millrace-broker: ${message.replace(/\s*\n\s*/g, ' ')}\n`);
+}

@@ -1,0 +1,20 @@
+import { EXIT_USAGE, say } from './output.js';
+
+export type ToolName = 'dump' | 'verify';
+
+/** Each resolves to its exit code. */
+const tools = {
+  dump: async () => (await import('./dump.js')).dump,
+  verify: async () => (await import('./verify.js')).verify,
+} as const;
+
+/** Runs a tool; resolves to the exit code: 2 also for what could not be looked at. */
+export async function runTool(name: ToolName, args: readonly string[]): Promise<number> {
+  try {
+    const run = await tools[name]();
+    return await run(args);
+  } catch (error) {
+    say(error instanceof Error ? error.message : String(error));
+    return EXIT_USAGE;
+  }
+}

@@ -1,0 +1,53 @@
+import { MAX_GROUP_METADATA_BYTES } from '@millrace/protocol';
+import { bytes, count, millis } from './config-option.js';
+import type { ConfigOption } from './config-option.js';
+import {
+  defaultGroupConfig as groups,
+  type GroupConfig,
+  MAX_OFFSET_METADATA_BYTES,
+} from './groups/group-config.js';
+
+const KiB = 2 ** 10;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/** Bounds on consumer groups; their defaults are those of the groups. */
+export const groupOptions = {
+  groupMinSessionTimeoutMs: millis(
+    { default: groups.groupMinSessionTimeoutMs, min: 1, max: DAY_MS },
+    'The shortest session timeout that a group member may ask for.',
+  ),
+  groupMaxSessionTimeoutMs: millis(
+    { default: groups.groupMaxSessionTimeoutMs, min: 1, max: DAY_MS },
+    'The longest session timeout that a group member may ask for.',
+  ),
+  groupInitialRebalanceDelayMs: millis(
+    { default: groups.groupInitialRebalanceDelayMs, min: 0, max: HOUR_MS },
+    'How long the first rebalance of an empty group waits for more members.',
+  ),
+  groupMaxMembers: count(
+    { default: groups.groupMaxMembers, min: 1, max: 10_000 },
+    'Members of one group at a time.',
+  ),
+  maxGroups: count({ default: groups.maxGroups, min: 1, max: 10_000_000 }, 'Groups at a time.'),
+  maxGroupMetadataBytes: bytes(
+    { default: groups.maxGroupMetadataBytes, min: KiB, max: MAX_GROUP_METADATA_BYTES },
+    'What a member may say of itself for one assignor, and what it may be assigned.',
+  ),
+  offsetMetadataMaxBytes: bytes(
+    { default: groups.offsetMetadataMaxBytes, min: 0, max: MAX_OFFSET_METADATA_BYTES },
+    'The text that may be committed with an offset.',
+  ),
+  offsetsRetentionMs: millis(
+    { default: groups.offsetsRetentionMs, min: 1, max: Number.MAX_SAFE_INTEGER },
+    'Offsets of a group without members are kept for so long after its last commit.',
+  ),
+  offsetsRetentionCheckIntervalMs: millis(
+    { default: groups.offsetsRetentionCheckIntervalMs, min: 10, max: DAY_MS },
+    'How often offsets are looked at for their retention.',
+  ),
+  maxRebalanceTimeoutMs: millis(
+    { default: groups.maxRebalanceTimeoutMs, min: 1, max: DAY_MS },
+    'The longest that a group member may ask a rebalance to wait for it.',
+  ),
+} as const satisfies { readonly [Key in keyof GroupConfig]: ConfigOption<GroupConfig[Key]> };

@@ -1,0 +1,25 @@
+import { groupStates } from '@millrace/protocol';
+import type { GroupState } from '@millrace/protocol';
+import type { GroupTable } from './group-table.js';
+
+/** Groups by the moment. */
+export interface GroupStats {
+  /** How many groups are in each state; groups that only have offsets are Empty. */
+  readonly states: ReadonlyMap<GroupState, number>;
+  readonly members: number;
+  /** Since the start. */
+  readonly rebalances: number;
+}
+
+/** Takes a look at each group. */
+export function groupStats(groups: GroupTable, rebalances: number): GroupStats {
+  const states = new Map<GroupState, number>(groupStates.map((state) => [state, 0]));
+  const count = (state: GroupState): void => void states.set(state, (states.get(state) ?? 0) + 1);
+  let members = 0;
+  for (const group of groups.values()) {
+    count(group.state);
+    members += group.members.size;
+  }
+  states.set('Empty', (states.get('Empty') ?? 0) + [...groups.storedOnly()].length);
+  return { states, members, rebalances };
+}

@@ -1,0 +1,146 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { decodeSlot, SLOT_BYTES } from '../storage/checkpoint.js';
+import type { Checkpoint } from '../storage/checkpoint.js';
+import { emptyManifest, readManifest } from '../storage/compaction/manifest.js';
+import type { CompactionManifest } from '../storage/compaction/manifest.js';
+import { EpochHistory } from '../storage/epoch-history.js';
+import type { LeaderEpoch } from '../storage/epoch-history.js';
+import { DataDirError, errnoOf } from '../storage/errors.js';
+import { readJsonFile } from '../storage/json-file.js';
+import { CHECKPOINT_FILE, COMPACTION_FILE, PRODUCERS_FILE } from '../storage/log-files.js';
+import { ProducerStates } from '../storage/producer-states.js';
+import { RESTORE } from './findings.js';
+import type { FindingKind, Report } from './findings.js';
+
+/** What the small files of a partition say; each as if it were not there where it is damaged. */
+export interface PartitionMetadata {
+  readonly checkpoint: Checkpoint | undefined;
+  /** A slot is damaged: the newest checkpoint may be the one that is lost. */
+  readonly slotLost: boolean;
+  readonly epochs: readonly LeaderEpoch[];
+  readonly manifest: CompactionManifest;
+  /** False when one of the above is damaged: what follows from it cannot be judged. */
+  readonly epochsKnown: boolean;
+  readonly manifestKnown: boolean;
+}
+
+/** Reads them all, and reports what is damaged. Changes nothing. */
+export async function readPartitionMetadata(
+  directory: string,
+  report: Report,
+): Promise<PartitionMetadata> {
+  const slots = await readSlots(join(directory, CHECKPOINT_FILE), report);
+  const epochs = await tryRead(
+    'epochs',
+    join(directory, 'epochs.json'),
+    report,
+    RESTORE,
+    async () => {
+      return (await EpochHistory.load(directory)).all;
+    },
+  );
+  const manifestPath = join(directory, COMPACTION_FILE);
+  const manifest = await tryRead('compaction', manifestPath, report, RESTORE, () =>
+    readManifest(directory),
+  );
+  await checkProducers(directory, slots.checkpoint, report);
+  return {
+    ...slots,
+    epochs: epochs ?? [],
+    manifest: manifest ?? emptyManifest,
+    epochsKnown: epochs !== undefined,
+    manifestKnown: manifest !== undefined,
+  };
+}
+
+async function readSlots(
+  path: string,
+  report: Report,
+): Promise<{ readonly checkpoint: Checkpoint | undefined; readonly slotLost: boolean }> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return { checkpoint: undefined, slotLost: false };
+    throw error;
+  }
+  const slots = [decodeSlot(bytes, 0), decodeSlot(bytes, SLOT_BYTES)];
+  const valid = slots.filter((slot) => typeof slot === 'object');
+  const newest = valid.sort((a, b) => b.sequence - a.sequence)[0];
+  for (const [i, slot] of slots.entries()) {
+    if (slot !== 'damaged') continue;
+    report({
+      ...{ severity: 'damage', kind: 'checkpoint', path, position: i * SLOT_BYTES },
+      problem: `slot ${i} is damaged`,
+      advice:
+        newest === undefined
+          ? `no slot is left, and the broker takes the partition offline: ${RESTORE}`
+          : 'the broker goes on by the other one, and checks what came after it; start and stop it',
+    });
+  }
+  if (newest === undefined && !slots.includes('damaged')) {
+    const problem = 'neither slot was ever written';
+    report({ severity: 'damage', kind: 'checkpoint', path, position: 0, problem, advice: RESTORE });
+  }
+  return { checkpoint: newest?.checkpoint, slotLost: slots.includes('damaged') };
+}
+
+async function checkProducers(
+  directory: string,
+  checkpoint: Checkpoint | undefined,
+  report: Report,
+): Promise<void> {
+  const path = join(directory, PRODUCERS_FILE);
+  const advice = 'remove the file: the broker builds it again from the log';
+  await tryRead('producers', path, report, advice, async () => {
+    const content = await readJsonFile(path);
+    if (content === undefined) return;
+    const snapshot = decodeProducers(content);
+    if (snapshot === undefined) {
+      throw new DataDirError('damaged', `${path} is damaged: it does not hold producers`);
+    }
+    if (snapshot.offset <= (checkpoint?.endOffset ?? Infinity)) return;
+    report({
+      ...{ severity: 'note', kind: 'producers', path },
+      problem: `it was taken at offset ${snapshot.offset}, beyond the checkpoint`,
+      advice: 'the broker uses it only if the log reaches that far',
+    });
+  });
+}
+
+/** A producer snapshot as `producers.json` holds it; undefined when it is none. */
+export function decodeProducers(
+  content: unknown,
+): { readonly offset: number; readonly producers: readonly unknown[] } | undefined {
+  if (typeof content !== 'object' || content === null) return undefined;
+  if (!('offset' in content) || !('producers' in content)) return undefined;
+  const { offset, producers } = content;
+  if (typeof offset !== 'number' || !Array.isArray(producers)) return undefined;
+  const states = new ProducerStates({ maxProducers: Infinity, expirationMs: Infinity });
+  return states.restore(producers) ? { offset, producers } : undefined;
+}
+
+/** What `read` resolves to; undefined, and reported, where it finds damage. */
+export async function tryRead<Content>(
+  kind: FindingKind,
+  path: string,
+  report: Report,
+  advice: string,
+  read: () => Promise<Content>,
+): Promise<Content | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof DataDirError)) throw error;
+    const problem = withoutPath(error.message, path);
+    report({ severity: 'damage', kind, path, position: 0, problem, advice });
+    return undefined;
+  }
+}
+
+/** Storage errors name their file, and advise; a finding does both by itself. */
+function withoutPath(message: string, path: string): string {
+  const [what = message] = message.split('; ');
+  return what.replace(`${path} `, '').replace(/^is damaged(: | \()?/, 'damaged$1');
+}
