@@ -30,16 +30,17 @@ export async function holdDirectory(dataDir: string): Promise<HeldDirectory | un
   return undefined;
 }
 
-/** True when `path` is a file in a data directory that a broker has open. */
+/**
+ * True when `path` is a file in a data directory that a broker seems to have open. Goes by the process
+ * that the lock file names: to take the lock, be it for a moment, could keep a broker from starting.
+ */
 export async function isInUse(path: string): Promise<boolean> {
   const dataDir = await dataDirectoryOf(path);
   if (dataDir === undefined) return false;
   try {
-    const held = await holdDirectory(dataDir);
-    held?.release();
-    return held === undefined;
+    return (await ownerOf(join(dataDir, 'lock'), 'any')) !== undefined;
   } catch {
-    // Who may not read the lock file gets to know less, but sees the file.
+    // No lock file, or none that may be read: who asks gets to know less, but sees the file.
     return false;
   }
 }
