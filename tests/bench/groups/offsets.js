@@ -79,11 +79,13 @@ export async function benchOffsets({ rounds }) {
   });
   // Batches of many commits, and a batch for each: durability by the page cache, for it is not the point.
   const loads = [
+    { groups: 10 * GROUPS, rounds: 1, inFlight: IN_FLIGHT, perRequest: PARTITIONS },
     { groups: GROUPS, rounds: 10, inFlight: IN_FLIGHT, perRequest: PARTITIONS },
     { groups: GROUPS, rounds: 10, inFlight: 1, perRequest: 1 },
   ];
   for (const load of loads) {
-    const name = `${COMMITS} commits, ${load.perRequest * load.inFlight} at a time:`;
+    const atATime = load.perRequest * load.inFlight;
+    const name = `${COMMITS} commits of ${load.groups} groups, ${atATime} at a time:`;
     await withTempDir(async (directory) => {
       await withTopic(directory, ['--durability', 'pagecache'], async (server, topicId) => {
         const startedAt = performance.now();

@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ByteChunks, RecordBatchBuilder } from '@millrace/protocol';
 import type { CompressionName } from '@millrace/protocol';
@@ -7,8 +7,16 @@ import type { Finding } from '../../../broker/src/inspect/findings.js';
 import { verifyDirectory } from '../../../broker/src/inspect/verify-directory.js';
 import type { VerifyResult } from '../../../broker/src/inspect/verify-directory.js';
 import type { Partition } from '../../../broker/src/topics/partition.js';
-import { T0 } from '../../support/batches.js';
-import { createTopic, filesIn, logDirectory, openTestStorage } from '../../support/storage.js';
+import { chunksOf, makeBatch, T0 } from '../../support/batches.js';
+import {
+  createTopic,
+  filesIn,
+  logDirectory,
+  openTestStorage,
+  partitionOf,
+} from '../../support/storage.js';
+import { makeTempDir } from '../../support/temp-dir.js';
+import { temporaryDirectory } from '../support/temporary.js';
 import type { TestStorage, TestStorageOptions } from '../../support/storage.js';
 
 export const CODECS: readonly CompressionName[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd'];
@@ -83,4 +91,32 @@ export function flip(path: string, position: number, mask = 0x41): void {
 
 export function appendTo(path: string, bytes: Buffer): void {
   appendFileSync(path, bytes);
+}
+
+/** A sound directory that tests damage copies of: two epochs with a gap between, several segments. */
+export class SoundDirectory {
+  private constructor(
+    readonly path: string,
+    readonly topicId: string,
+    readonly remove: () => Promise<void>,
+  ) {}
+
+  static async make(): Promise<SoundDirectory> {
+    const { path, remove } = await makeTempDir();
+    const { storage, partition } = await makeSample(path);
+    await storage.drop();
+    const again = await openTestStorage(path);
+    for (let i = 0; i < 30; i += 1) {
+      await partitionOf(again).append(chunksOf(makeBatch({ records: 3, valueBytes: 200 })), -1);
+    }
+    await again.close();
+    return new SoundDirectory(path, partition.topicId, remove);
+  }
+
+  /** A copy, gone after the test, and where its log lies. */
+  copy(): { readonly path: string; readonly log: string } {
+    const path = temporaryDirectory();
+    cpSync(this.path, path, { recursive: true });
+    return { path, log: join(path, 'topics', this.topicId, '0') };
+  }
 }
