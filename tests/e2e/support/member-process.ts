@@ -1,0 +1,133 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { GroupConsumerOptions } from '@millrace/client';
+
+const script = fileURLToPath(new URL('group-member.js', import.meta.url));
+
+/** Where a member lives, and where its log goes. */
+export interface MemberHome {
+  readonly address: string;
+  readonly group: string;
+  readonly topic: string;
+  readonly directory: string;
+}
+
+/** One member. */
+export interface MemberSpec {
+  readonly name: string;
+  readonly options: Omit<GroupConsumerOptions, 'group' | 'topics' | 'signal'>;
+  /** How many partitions the topic has: a message's number says where it must be. */
+  readonly partitions: number;
+  /** Takes batches instead of messages. */
+  readonly batches: boolean;
+  /** How long handling takes, per batch or some messages. */
+  readonly delayMs: number;
+}
+
+/** What a member tells. */
+export interface MemberTold {
+  readonly name: string;
+  readonly type:
+    'ready' | 'joined' | 'assigned' | 'revoked' | 'lost' | 'failed' | 'left' | 'unblocked';
+  readonly memberId: string;
+  readonly generation: number;
+  /** With `assigned`: partitions and where reading begins. */
+  readonly starts?: readonly (readonly [partition: number, offset: number])[];
+  readonly partitions?: readonly number[];
+  /** With `failed`: the error's class and code. */
+  readonly error?: string;
+  readonly code?: string;
+  readonly message?: string;
+}
+
+/** A process with members of a group, over the built client. */
+export class MemberProcess {
+  readonly #child: ChildProcess;
+  readonly #told: MemberTold[] = [];
+  readonly #waiting = new Set<() => void>();
+  #exited = false;
+  /** When it was stopped or killed, in Unix ms. */
+  readonly harmedAtMs: number[] = [];
+  /** Everyone who ever lived in it. */
+  readonly names: string[] = [];
+
+  constructor({ address, group, topic, directory }: MemberHome) {
+    this.#child = fork(script, [address, group, topic, directory], { execArgv: [] });
+    this.#child.on('message', (message: MemberTold) => {
+      this.#told.push(message);
+      this.#wake();
+    });
+    this.#child.on('exit', () => {
+      this.#exited = true;
+      this.#wake();
+    });
+  }
+
+  get told(): readonly MemberTold[] {
+    return this.#told;
+  }
+
+  /** The last that the member told of this kind. */
+  last(name: string, type: MemberTold['type']): MemberTold | undefined {
+    return this.#told.findLast((told) => told.name === name && told.type === type);
+  }
+
+  async join(spec: MemberSpec): Promise<MemberTold> {
+    this.names.push(spec.name);
+    this.#child.send({ join: spec });
+    return await this.until(({ name, type }) => name === spec.name && type === 'joined');
+  }
+
+  async leave(member: string): Promise<void> {
+    this.#child.send({ leave: member });
+    await this.until(({ name, type }) => name === member && type === 'left');
+  }
+
+  /** Keeps its main thread busy. */
+  block(durationMs: number): void {
+    this.#child.send({ block: durationMs });
+  }
+
+  /** `kill -9` */
+  async kill(): Promise<void> {
+    this.harmedAtMs.push(Date.now());
+    await this.#end(() => this.#child.kill('SIGKILL'));
+  }
+
+  suspend(): void {
+    this.harmedAtMs.push(Date.now());
+    this.#child.kill('SIGSTOP');
+  }
+
+  goOn(): void {
+    this.#child.kill('SIGCONT');
+  }
+
+  /** All leave, and it ends. */
+  async end(): Promise<void> {
+    await this.#end(() => this.#child.send({ end: true }));
+  }
+
+  /** Resolves with what the condition holds for; what was told before `from` does not count. */
+  async until(condition: (told: MemberTold) => boolean, from = 0): Promise<MemberTold> {
+    for (;;) {
+      const found = this.#told.slice(from).find(condition);
+      if (found !== undefined) return found;
+      if (this.#exited) throw new Error(`the member process ended: ${JSON.stringify(this.#told)}`);
+      await new Promise<void>((resolve) => this.#waiting.add(resolve));
+    }
+  }
+
+  async #end(how: () => void): Promise<void> {
+    if (this.#exited) return;
+    const exited = once(this.#child, 'exit');
+    how();
+    await exited;
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
+  }
+}
