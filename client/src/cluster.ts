@@ -8,6 +8,7 @@ import { formatAddress, type Address } from './net/address.js';
 import type { Connection } from './net/connection.js';
 import type { Reply } from './net/connection-types.js';
 import type { ConnectionPool, Purpose } from './net/connection-pool.js';
+import { halvesOf, isTooMuch, namesInParts } from './request-parts.js';
 import {
   TopicRoutes,
   type PartitionRoute,
@@ -223,7 +224,7 @@ export class Cluster {
   }
 
   /**
-   * Joins the request that will be sent next; none overtakes one that is under way. Gives the
+   * Joins the requests that will be sent next; none overtakes one that is under way. Gives the
    * broker's name where that knows no such topic.
    */
   #lookUp(name: string): Promise<TopicRoute | BrokerName> {
@@ -243,16 +244,28 @@ export class Cluster {
     while (this.#wanted.size > 0) {
       const batch = this.#wanted;
       this.#wanted = new Map();
-      try {
-        const answer = await this.#fetchMetadata([...batch.keys()]);
-        this.#learn(answer);
-        const broker = formatAddress(answer.dialled);
-        for (const [name, waiting] of batch) waiting.resolve(this.#topics.get(name) ?? broker);
-      } catch (error) {
-        for (const waiting of batch.values()) waiting.reject(error);
-      }
+      for (const names of namesInParts([...batch.keys()])) await this.#lookUpPart(batch, names);
     }
     this.#looking = false;
+  }
+
+  /** One request; two that are half as large where the broker says that it is too much. */
+  async #lookUpPart(
+    batch: ReadonlyMap<string, Deferred<TopicRoute | BrokerName>>,
+    names: readonly string[],
+  ): Promise<void> {
+    try {
+      const answer = await this.#fetchMetadata(names);
+      this.#learn(answer);
+      const broker = formatAddress(answer.dialled);
+      for (const name of names) batch.get(name)?.resolve(this.#topics.get(name) ?? broker);
+    } catch (error) {
+      if (names.length > 1 && isTooMuch(error)) {
+        for (const half of halvesOf(names)) await this.#lookUpPart(batch, half);
+        return;
+      }
+      for (const name of names) batch.get(name)?.reject(error);
+    }
   }
 
   async #fetchMetadata(

@@ -76,6 +76,9 @@ export class Consumer extends StreamConsumer {
       this.stream.assign(readers);
       this.#watch(readers);
     } catch (error) {
+      // Nothing of it stays behind; its iteration throws the same.
+      if (!signal.aborted) this.stream.fail(error);
+      await this.close();
       this.stream.throwFailure();
       throw error;
     }

@@ -1,4 +1,4 @@
-import { FetchedBatch } from './fetched-batch.js';
+import { FetchedBatch, type BatchMessages } from './fetched-batch.js';
 import type { Message } from './message.js';
 import type { PartitionReader, PendingBatch } from './partition-reader.js';
 
@@ -12,11 +12,13 @@ interface Current {
   readonly pending: PendingBatch;
   readonly batch: FetchedBatch;
   /** Undefined where the batch is given out as a whole, and when there is nothing more of it. */
-  messages: Iterator<Message> | undefined;
+  messages: BatchMessages | undefined;
   /** Whether the messages are given out one by one. */
   readonly byMessage: boolean;
   /** The last message given out. */
   inHand: Message | undefined;
+  /** More was asked for: what is in hand is handled. */
+  handled: boolean;
   /** Not all of it was given out, and nothing more will be. */
   cut: boolean;
   /** The partition's position was set elsewhere meanwhile. */
@@ -30,20 +32,25 @@ interface Current {
 export class Delivery {
   readonly #checkCrc: boolean;
   #current: Current | undefined;
+  /** Several messages may be in hand at a time: {@link overlap}. */
+  #overlapping = false;
+  /** The oldest that may be in hand of each partition, while they overlap. */
+  #oldest = new Map<PartitionReader, Stand>();
 
   constructor(checkCrc: boolean) {
     this.#checkCrc = checkCrc;
   }
 
-  /** What the application was given last: a message or, where it takes batches, a batch. */
-  get inHand(): Message | FetchedBatch | undefined {
+  /** Of what the application was given last. */
+  get inHand(): PartitionReader | undefined {
     const current = this.#current;
-    return current?.byMessage === true ? current.inHand : current?.batch;
+    return current !== undefined && isGiven(current) ? current.pending.reader : undefined;
   }
 
   /** True while the application has something of the partition in hand. */
   isInHand(reader: PartitionReader): boolean {
-    return this.#current?.pending.reader === reader && this.inHand !== undefined;
+    if (this.#oldest.has(reader)) return true;
+    return this.inHand === reader && this.#current?.handled === false;
   }
 
   /**
@@ -56,9 +63,12 @@ export class Delivery {
     const { topic, partition } = reader;
     const origin = { topic, partition, fromOffset, highWatermark };
     const batch = FetchedBatch.read(buffer, position, origin, this.#checkCrc);
-    const messages = byMessage ? batch[Symbol.iterator]() : undefined;
-    const state = { inHand: undefined, cut: false, jumped: false };
+    // The log was cut off behind what was prefetched.
+    if (batch.baseOffset < reader.position) reader.setPosition(batch.baseOffset);
+    const messages = byMessage ? batch.messages() : undefined;
+    const state = { inHand: undefined, handled: false, cut: false, jumped: false };
     this.#current = { pending, batch, messages, byMessage, ...state };
+    if (this.#overlapping && !byMessage) this.#remember(this.#current);
     return batch;
   }
 
@@ -70,32 +80,47 @@ export class Delivery {
   nextMessage(): Message | undefined {
     const current = this.#current;
     if (current?.messages === undefined) return undefined;
-    let step: IteratorResult<Message>;
+    let message: Message | undefined;
     try {
-      step = current.messages.next();
+      message = current.messages.next();
     } catch (error) {
       current.cut = true;
       this.finish();
       throw error;
     }
-    if (step.done === true) {
+    if (message === undefined) {
       current.messages = undefined;
       return undefined;
     }
-    current.inHand = step.value;
-    return step.value;
+    current.inHand = message;
+    current.handled = false;
+    if (this.#overlapping) this.#remember(current);
+    return message;
   }
 
-  /** The application is done with what it has in hand, and asks for more. */
+  /** Everything that was given out is handled, for the application has asked for more. */
+  settle(): void {
+    if (this.#oldest.size > 0) this.#oldest = new Map();
+    if (this.#current !== undefined) this.#current.handled = true;
+  }
+
+  /**
+   * More is asked for while something is in hand, and from now on that is no sign of being done:
+   * only {@link settle} is.
+   */
+  overlap(): void {
+    this.#overlapping = true;
+    const current = this.#current;
+    if (current !== undefined && !current.handled && isGiven(current)) this.#remember(current);
+  }
+
+  /** The application has moved on from the batch. */
   finish(): void {
     const current = this.#current;
     this.#current = undefined;
     if (current === undefined || current.jumped) return;
-    const { reader } = current.pending;
     const stand = standAfter(current);
-    if (stand === undefined) return;
-    reader.position = stand.offset;
-    reader.leaderEpoch = stand.leaderEpoch;
+    if (stand !== undefined) current.pending.reader.moveOn(stand.offset, stand.leaderEpoch);
   }
 
   /**
@@ -123,7 +148,12 @@ export class Delivery {
 
   /** The partition's position was set to something else than what follows the message in hand. */
   jumped(reader: PartitionReader): void {
-    if (this.#current?.pending.reader === reader) this.#current.jumped = true;
+    this.#oldest.delete(reader);
+    const current = this.#current;
+    if (current?.pending.reader !== reader) return;
+    const stand = standAfter(current);
+    if (stand !== undefined) reader.reached(stand.offset);
+    current.jumped = true;
   }
 
   /** Where the application goes on: behind what it has in hand. */
@@ -133,7 +163,10 @@ export class Delivery {
 
   /** Up to where the application is done: what it has in hand not included. */
   handled(reader: PartitionReader): Stand {
-    return this.#of(reader, standBefore) ?? settledStand(reader);
+    const oldest = this.#oldest.get(reader);
+    if (oldest !== undefined) return oldest;
+    const stand = this.#current?.handled === true ? standAfter : standBefore;
+    return this.#of(reader, stand) ?? settledStand(reader);
   }
 
   #of(reader: PartitionReader, stand: (current: Current) => Stand | undefined): Stand | undefined {
@@ -141,6 +174,17 @@ export class Delivery {
     if (current?.pending.reader !== reader || current.jumped) return undefined;
     return stand(current);
   }
+
+  #remember(current: Current): void {
+    const { reader } = current.pending;
+    if (current.jumped || this.#oldest.has(reader)) return;
+    const stand = standBefore(current);
+    if (stand !== undefined) this.#oldest.set(reader, stand);
+  }
+}
+
+function isGiven({ byMessage, inHand }: Current): boolean {
+  return !byMessage || inHand !== undefined;
 }
 
 function settledStand({ position, leaderEpoch }: PartitionReader): Stand {

@@ -1,19 +1,32 @@
 import type { Cluster } from '../cluster.js';
 import { toMillraceError, type MillraceError } from '../errors.js';
 import type { Membership, MembershipListener, TopicPartition } from '../group/membership.js';
+import { partitionKey } from '../group/partitions.js';
 import { Deferred, raceAbort } from '../util/async.js';
+import { partitionName } from '../util/text.js';
 import type { Delivery } from './delivery.js';
 import type { ResolvedGroupOptions } from './group-options.js';
-import type { RebalanceHooks } from './hooks.js';
+import type { RebalanceEvent, RebalanceHooks } from './hooks.js';
 import type { OffsetCommitter, ReaderStand } from './offset-committer.js';
-import { PartitionReader } from './partition-reader.js';
+import { GroupStarts, type StartedReader } from './group-starts.js';
+import type { PartitionReader } from './partition-reader.js';
 import type { PartitionStream } from './partition-stream.js';
-import { startOffsets } from './start-offsets.js';
+
+/** Partitions that a message names. */
+const MAX_NAMES = 10;
 
 /** What a group consumer needs of its membership. */
 export type GroupMembership = Pick<
   Membership,
-  'commit' | 'fetchOffsets' | 'handling' | 'idle' | 'leave' | 'refreshTopics' | 'start'
+  | 'busyWith'
+  | 'commit'
+  | 'doneWith'
+  | 'fetchOffsets'
+  | 'handling'
+  | 'idle'
+  | 'leave'
+  | 'refreshTopics'
+  | 'start'
 >;
 
 /** The parts of a group consumer that partitions come to and go from. */
@@ -38,8 +51,15 @@ export interface AssignmentParts {
  */
 export class GroupAssignment implements MembershipListener {
   readonly #parts: AssignmentParts;
+  readonly #starts: GroupStarts;
+  /** On their way to a reader. */
+  readonly #coming = new Set<string>();
   /** Taken from the stream already, but ours until they are committed. */
   readonly #revoking = new Set<PartitionReader>();
+  /** Cut off; `lost` is yet to be told. */
+  readonly #lost = new Set<PartitionReader>();
+  /** `revoked` was told, so `lost` is not. */
+  readonly #told = new WeakSet<PartitionReader>();
   #movedOn: Deferred<undefined> | undefined;
   /** What a `revoked` hook has thrown. */
   #failure: { readonly error: unknown } | undefined;
@@ -48,6 +68,8 @@ export class GroupAssignment implements MembershipListener {
 
   constructor(parts: AssignmentParts) {
     this.#parts = parts;
+    const { cluster, options, signal } = parts;
+    this.#starts = new GroupStarts(cluster, options.from, signal);
   }
 
   /** All whose positions may be committed. */
@@ -57,6 +79,11 @@ export class GroupAssignment implements MembershipListener {
 
   reader(topic: string, partition: number): PartitionReader | undefined {
     return this.readers.find((each) => each.topic === topic && each.partition === partition);
+  }
+
+  /** Whether it is ours still; another reader of the same partition is of another assignment. */
+  has(reader: PartitionReader): boolean {
+    return this.#parts.stream.readers.has(reader) || this.#revoking.has(reader);
   }
 
   /** What is handled of these, for {@link OffsetCommitter.advance}. */
@@ -83,12 +110,26 @@ export class GroupAssignment implements MembershipListener {
     return this.#run(() => this.#revoke(partitions));
   }
 
-  onLost(partitions: readonly TopicPartition[]): Promise<void> {
-    return this.#run(() => this.#lose(this.#readersOf(partitions)));
+  onCutOff(partitions: readonly TopicPartition[]): void {
+    for (const partition of partitions) this.#coming.delete(partitionKey(partition));
+    this.#cutOff(this.#readersOf(partitions));
+  }
+
+  onLost(): Promise<void> {
+    return this.#run(() => this.#tellLost());
   }
 
   onFailed(error: MillraceError): void {
-    void this.#lose(this.readers).then(() => this.#parts.fail(error));
+    this.#coming.clear();
+    this.#cutOff(this.readers);
+    // A hook that runs may be what it failed of: nothing waits for that.
+    this.#running = this.#tellLost();
+    this.#parts.fail(error);
+  }
+
+  /** It has failed before it was assigned anything: nothing waits for the hooks that run. */
+  abandon(): void {
+    this.#running = Promise.resolve();
   }
 
   /**
@@ -115,47 +156,40 @@ export class GroupAssignment implements MembershipListener {
   }
 
   async #assign(added: readonly TopicPartition[]): Promise<void> {
+    this.#starts.begun();
     if (added.length === 0) return;
-    const { stream, committer, hooks, signal } = this.#parts;
+    const { stream, signal } = this.#parts;
     try {
       const readers = await raceAbort(this.#startReaders(added), signal);
-      for (const { reader, committed } of readers) committer.assigned(reader, committed);
-      const all = readers.map(({ reader }) => reader);
       // The hook finds them assigned, and may seek and pause before the first fetch.
-      stream.assign(all);
+      stream.assign(readers);
       try {
-        await hooks.run('assigned', added);
+        await this.#runHooks('assigned', readers);
       } catch (error) {
         this.#parts.fail(error);
       }
-      stream.release(all.filter((reader) => stream.readers.has(reader)));
+      stream.release(readers.filter((reader) => stream.readers.has(reader)));
     } catch (error) {
       if (!signal.aborted) throw error;
     }
   }
 
-  async #startReaders(
-    added: readonly TopicPartition[],
-  ): Promise<{ reader: PartitionReader; committed: number | undefined }[]> {
-    const { cluster, options, membership, signal } = this.#parts;
-    const committed = await membership().fetchOffsets(added);
-    const fresh = added.filter((_, index) => committed[index] === undefined);
-    const limits = { signal, retryForMs: Infinity };
-    const starts =
-      fresh.length === 0 ? [] : await startOffsets(cluster, fresh, options.from, limits);
-    let next = 0;
-    return added.map(({ topic, topicId, partition }, index) => {
-      const known = committed[index];
-      const reader = new PartitionReader(
-        topic,
-        topicId,
-        partition,
-        known?.offset ?? starts[next++] ?? 0,
-      );
-      reader.held = true;
-      reader.leaderEpoch = known?.leaderEpoch ?? -1;
-      return { reader, committed: known?.offset };
-    });
+  /** Of those that are not cut off meanwhile. */
+  async #startReaders(added: readonly TopicPartition[]): Promise<PartitionReader[]> {
+    const { committer, membership, options } = this.#parts;
+    for (const partition of added) this.#coming.add(partitionKey(partition));
+    const found = await this.#starts.readers(added, await membership().fetchOffsets(added));
+    const isComing = ({ reader }: StartedReader): boolean => this.#coming.has(partitionKey(reader));
+    const ours = found.filter(isComing);
+    for (const { reader, committed } of ours) committer.assigned(reader, committed);
+    // Else the next member would begin at a later end, and skip what came between.
+    if (options.from !== 'beginning') {
+      const fresh = ours.filter(({ committed }) => committed === undefined);
+      await this.#commit(fresh.map(({ reader }) => reader));
+    }
+    const still = ours.filter(isComing);
+    for (const { reader } of still) this.#coming.delete(partitionKey(reader));
+    return still.map(({ reader }) => reader);
   }
 
   async #revoke(partitions: readonly TopicPartition[]): Promise<void> {
@@ -173,14 +207,18 @@ export class GroupAssignment implements MembershipListener {
       this.#failure ??= { error };
       this.#parts.fail(error);
     }
+    // What was cut off while it waited for the handler.
+    await this.#tellLost();
   }
 
   /** Runs the hooks, then commits what was handled: what a hook fails to store is not committed. */
   async #finish(readers: readonly PartitionReader[]): Promise<void> {
-    const { hooks, committer, options } = this.#parts;
+    const { committer, options } = this.#parts;
+    for (const reader of readers) this.#told.add(reader);
     try {
-      await hooks.run('revoked', readers.map(partitionOf));
-      if (options.autoCommit) await this.#commit(readers);
+      await this.#runHooks('revoked', readers);
+      const still = readers.filter((reader) => this.#revoking.has(reader));
+      if (options.autoCommit) await this.#commit(still);
     } finally {
       for (const reader of readers) {
         this.#revoking.delete(reader);
@@ -192,26 +230,44 @@ export class GroupAssignment implements MembershipListener {
   /** What cannot be committed is handled again by the next owner; that must not hold up a group. */
   async #commit(readers: readonly PartitionReader[]): Promise<void> {
     const { committer, cluster } = this.#parts;
-    const still = readers.filter((reader) => this.#revoking.has(reader));
     try {
-      await committer.advance(this.handled(still));
+      await committer.advance(this.handled(readers));
     } catch (error) {
       cluster.onEvent({ type: 'warning', error: toMillraceError(error) });
     }
   }
 
-  async #lose(readers: readonly PartitionReader[]): Promise<void> {
-    const { stream, hooks, committer } = this.#parts;
+  /** From now on nothing of them is given out or committed, whatever else is under way. */
+  #cutOff(readers: readonly PartitionReader[]): void {
+    const { stream, committer } = this.#parts;
     stream.unassign(new Set(readers));
     for (const reader of readers) {
       this.#revoking.delete(reader);
       committer.forget(reader);
+      if (!this.#told.has(reader)) this.#lost.add(reader);
     }
     this.movedOn();
+  }
+
+  async #tellLost(): Promise<void> {
+    const readers = [...this.#lost];
+    this.#lost.clear();
     try {
-      await hooks.run('lost', readers.map(partitionOf));
+      await this.#runHooks('lost', readers);
     } catch (error) {
       this.#parts.fail(error);
+    }
+  }
+
+  /** A hook that is stuck is told of as a handler is. */
+  async #runHooks(event: RebalanceEvent, readers: readonly PartitionReader[]): Promise<void> {
+    const { hooks, membership } = this.#parts;
+    if (readers.length === 0 || !hooks.has(event)) return;
+    membership().busyWith(`the ${event} hook of ${namesOf(readers)}`);
+    try {
+      await hooks.run(event, readers.map(partitionOf));
+    } finally {
+      membership().doneWith();
     }
   }
 
@@ -222,6 +278,14 @@ export class GroupAssignment implements MembershipListener {
       return found ?? [];
     });
   }
+}
+
+function namesOf(readers: readonly PartitionReader[]): string {
+  const names = readers
+    .slice(0, MAX_NAMES)
+    .map(({ topic, partition }) => partitionName(topic, partition));
+  const more = readers.length - names.length;
+  return names.join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
 function partitionOf({ topic, topicId, partition }: PartitionReader): TopicPartition {

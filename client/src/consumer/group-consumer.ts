@@ -2,18 +2,18 @@ import type { Cluster } from '../cluster.js';
 import {
   ClosedError,
   InvalidArgumentError,
-  RebalanceError,
   toMillraceError,
   type MillraceError,
+  type RebalanceError,
 } from '../errors.js';
 import {
   Membership,
+  type LeaveOptions,
   type MembershipListener,
   type MembershipOptions,
 } from '../group/membership.js';
 import { ignore, settledWithin } from '../util/async.js';
-import { integerOption } from '../util/check.js';
-import { partitionName, quoted } from '../util/text.js';
+import { arePositions, CommitStands, type OffsetToCommit } from './commit-stands.js';
 import type { FetchedBatch } from './fetched-batch.js';
 import { GroupAssignment, type GroupMembership } from './group-assignment.js';
 import {
@@ -22,20 +22,14 @@ import {
   type ResolvedGroupOptions,
 } from './group-options.js';
 import { RebalanceHooks, type RebalanceEvent, type RebalanceHook } from './hooks.js';
-import { Message } from './message.js';
-import { OffsetCommitter, type ReaderStand } from './offset-committer.js';
-import type { PartitionReader } from './partition-reader.js';
+import type { Message } from './message.js';
+import { OffsetCommitter } from './offset-committer.js';
 import { StreamConsumer, type PartitionName } from './stream-consumer.js';
 
 /** What is left for leaving the group when committing took all of `closeTimeoutMs`. */
 const MIN_LEAVE_MS = 250;
 
-/** A position to commit: `offset` is that of the next message to read. */
-export interface OffsetToCommit extends PartitionName {
-  readonly offset: number;
-  /** Kept with the offset, for whoever reads it. */
-  readonly metadata?: string | null | undefined;
-}
+export type { OffsetToCommit } from './commit-stands.js';
 
 /** What a group has committed of a partition. */
 export interface CommittedOffset extends PartitionName {
@@ -62,7 +56,9 @@ export interface GroupConsumerContext {
  * `autoCommitIntervalMs`, when a partition moves, by `close()`). After a crash, what was handled
  * since the last commit comes again. Leaving the loop by `break`, `return` or an exception leaves
  * the message in hand unhandled, for it cannot be known whether it was: it comes again, unless
- * `await consumer.commit()` was called before.
+ * `await consumer.commit()` was called before. With several calls of `next()` at a time nobody
+ * knows which message is handled when: positions then move on only when as many calls wait as ever
+ * did at once, and else by `commit(message)`.
  *
  * A partition that moves while a message of it is being handled moves when that is done. It can be
  * iterated once; leaving the loop, for whatever reason, closes the consumer.
@@ -73,6 +69,7 @@ export class GroupConsumer extends StreamConsumer {
   readonly #hooks = new RebalanceHooks();
   readonly #committer: OffsetCommitter;
   readonly #assignment: GroupAssignment;
+  readonly #stands: CommitStands;
   readonly #membership: GroupMembership;
   #starting: Promise<void> | undefined;
   #committing: NodeJS.Timeout | undefined;
@@ -96,6 +93,7 @@ export class GroupConsumer extends StreamConsumer {
       membership: () => this.#membership,
       fail: (error) => this.#fail(error),
     });
+    this.#stands = new CommitStands(resolved.membership.group, this.#assignment, this.delivery);
     const join = context.join ?? ((own, listener) => new Membership(cluster, own, listener));
     const { metadataMaxAgeMs } = cluster;
     this.#membership = join({ ...resolved.membership, metadataMaxAgeMs }, this.#assignment);
@@ -130,8 +128,9 @@ export class GroupConsumer extends StreamConsumer {
   /**
    * Commits, durably, and awaits it: without an argument everything given out so far, the message
    * (or batch) in hand included, and so it belongs at the end of the loop's body; with a message
-   * or batch the position behind it; with an array those positions. The first never takes a
-   * committed position back, unless `seek` did.
+   * or batch the position behind it; with an array those positions. Only an array takes a
+   * committed position back; the others do so after a `seek` back. Whoever calls `next()` several
+   * times at once names the message: without an argument all of them are committed.
    *
    * @throws RebalanceError when a partition is not assigned to this consumer (any more): whoever
    *   has it handles the messages again; FencedInstanceError, BrokerError, ConnectionError,
@@ -139,26 +138,25 @@ export class GroupConsumer extends StreamConsumer {
    */
   async commit(what?: Message | FetchedBatch | readonly OffsetToCommit[]): Promise<void> {
     if (this.#left) throw new ClosedError('The consumer was closed');
-    if (what !== undefined) {
-      await this.#committer.set(this.#standsOf(what));
+    const { delivery } = this;
+    const gone = (reader: PartitionName): RebalanceError => this.#stands.notAssigned(reader);
+    if (arePositions(what)) {
+      await this.#committer.set(this.#stands.at(what), gone);
       return;
     }
-    const { delivery } = this;
+    if (what !== undefined) {
+      await this.#committer.advance([this.#stands.behind(what)], gone);
+      return;
+    }
+    const { inHand } = delivery;
     const stands = this.#assignment.readers.map((reader) => ({
       reader,
       ...delivery.position(reader),
       metadata: null,
     }));
-    const { inHand } = delivery;
     await this.#committer.advance(stands);
-    // Thrown when its partition has gone.
-    if (inHand !== undefined) this.#readerOf(inHand.topic, inHand.partition);
-  }
-
-  override seek(topic: string, partition: number, offset: number): void {
-    super.seek(topic, partition, offset);
-    // The next commit may take the position back.
-    this.#committer.jumped(this.assigned(topic, partition));
+    // It has gone, and may have come again: what is in hand is of the time before.
+    if (inHand !== undefined && !this.#assignment.has(inHand)) throw gone(inHand);
   }
 
   /** What the group has committed of the partitions that this consumer has. */
@@ -180,11 +178,18 @@ export class GroupConsumer extends StreamConsumer {
    * `closeTimeoutMs` of the client, or little more; what could not be committed then is told of by
    * a `warning` event, and comes again. Idempotent; not to be awaited in a hook.
    *
-   * @throws what a `revoked` hook has thrown, after the group is left.
+   * A static member keeps its place for its session. With `{ leave: true }` it leaves, too, also
+   * when it was closed before (by leaving the loop, say).
+   *
+   * @throws what a `revoked` hook has thrown, after the group is left; InvalidArgumentError
    */
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
+  close({ leave }: LeaveOptions = {}): Promise<void> {
+    if (leave !== undefined && typeof leave !== 'boolean') {
+      const error = new InvalidArgumentError(`leave must be true or false, not ${String(leave)}`);
+      return Promise.reject(error);
+    }
+    this.#closed ??= this.#close(leave);
+    return leave === true ? this.#leaveAfter(this.#closed) : this.#closed;
   }
 
   protected onTopicGone(error: MillraceError): void {
@@ -206,8 +211,11 @@ export class GroupConsumer extends StreamConsumer {
     const { autoCommit, autoCommitIntervalMs } = this.#options;
     try {
       await this.#membership.start();
-    } finally {
       this.stream.throwFailure();
+    } catch (error) {
+      if (this.closing.signal.aborted) this.stream.throwFailure();
+      else await this.#endWith(error);
+      throw error;
     }
     if (!autoCommit || this.closing.signal.aborted) return;
     this.#committing = setInterval(() => this.#autoCommit(), autoCommitIntervalMs).unref();
@@ -238,7 +246,23 @@ export class GroupConsumer extends StreamConsumer {
     this.stream.stop();
   }
 
-  async #close(): Promise<void> {
+  /** It could not start: nothing of it stays behind. */
+  async #endWith(error: unknown): Promise<void> {
+    this.stream.fail(error);
+    this.#assignment.abandon();
+    await this.close().catch(ignore);
+    this.stream.throwFailure();
+  }
+
+  async #leaveAfter(closed: Promise<void>): Promise<void> {
+    try {
+      await closed;
+    } finally {
+      await this.#membership.leave({ leave: true });
+    }
+  }
+
+  async #close(leave: boolean | undefined): Promise<void> {
     const { closeTimeoutMs, onClosed } = this.#context;
     const deadlineMs = performance.now() + closeTimeoutMs;
     clearInterval(this.#committing);
@@ -247,42 +271,9 @@ export class GroupConsumer extends StreamConsumer {
     await settledWithin(givenUp.catch(ignore), closeTimeoutMs);
     this.#left = true;
     const leftMs = Math.max(deadlineMs - performance.now(), MIN_LEAVE_MS);
-    await settledWithin(this.#membership.leave(), leftMs);
+    await settledWithin(this.#membership.leave({ leave }), leftMs);
     onClosed(this);
     // What a hook has thrown.
     await Promise.race([givenUp, Promise.resolve()]);
-  }
-
-  #standsOf(what: Message | FetchedBatch | readonly OffsetToCommit[]): ReaderStand[] {
-    if (what instanceof Message) {
-      const { topic, partition, offset } = what;
-      return [this.#standOf({ topic, partition, offset: offset + 1 })];
-    }
-    if ('lastOffset' in what) {
-      const { topic, partition, lastOffset } = what;
-      return [this.#standOf({ topic, partition, offset: lastOffset + 1 })];
-    }
-    if (Array.isArray(what)) return what.map((each: OffsetToCommit) => this.#standOf(each));
-    throw new InvalidArgumentError(
-      'commit takes nothing, a message, a batch, or an array of { topic, partition, offset }',
-    );
-  }
-
-  #standOf({ topic, partition, offset, metadata = null }: OffsetToCommit): ReaderStand {
-    const checked = integerOption('offset', offset, 0, { minimum: 0 });
-    return { reader: this.#readerOf(topic, partition), offset: checked, leaderEpoch: -1, metadata };
-  }
-
-  /** @throws RebalanceError when it is not assigned. */
-  #readerOf(topic: string, partition: number): PartitionReader {
-    const reader = this.#assignment.reader(topic, partition);
-    if (reader !== undefined) return reader;
-    const { group } = this.#options.membership;
-    throw new RebalanceError(
-      `${partitionName(topic, partition)} is not assigned to this member of group ` +
-        `${quoted(group)} (any more), so its position was not committed: whoever has it now goes ` +
-        'on from the last commit',
-      { group, topic, partition },
-    );
   }
 }

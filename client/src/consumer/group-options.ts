@@ -19,7 +19,10 @@ export interface GroupConsumerOptions
   extends FetchOptions, Omit<MembershipOptions, 'metadataMaxAgeMs' | 'signal'> {
   /**
    * Where to start in a partition of which the group has committed nothing. Default
-   * `'beginning'`, so that nothing is skipped (Kafka's default is the end).
+   * `'beginning'`, so that nothing is skipped (Kafka's default is the end). Anything else is
+   * committed when the partition is assigned, also without `autoCommit`, so that the next member
+   * begins there, too. A partition that comes into being after this consumer has started is read
+   * from its beginning.
    */
   readonly from?: StartPosition | undefined;
   /**

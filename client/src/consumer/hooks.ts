@@ -33,6 +33,10 @@ export class RebalanceHooks {
     return () => void this.#hooks[event].delete(own);
   }
 
+  has(event: RebalanceEvent): boolean {
+    return this.#hooks[event].size > 0;
+  }
+
   /**
    * Runs the hooks one after the other, all of them.
    *

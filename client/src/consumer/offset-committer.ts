@@ -12,13 +12,27 @@ export interface ReaderStand extends Stand {
 /** No offset is known to be committed: any is news. */
 const NONE = -1;
 
+/** What is committed of a partition, as of so many of its reader's jumps. */
+interface Committed {
+  readonly offset: number;
+  readonly jumps: number;
+}
+
+/** A position to commit, and the jumps of its reader when that was said. */
+interface Request extends ReaderStand {
+  readonly jumps: number;
+}
+
+type MakeError = (reader: PartitionReader) => Error;
+
 /**
  * Commits positions, one request after the other: of two that are under way together the older
- * could arrive, or be repeated, last.
+ * could arrive, or be repeated, last. After a jump of the position (by `seek`, or back into the
+ * log) the next commit may take the offset back.
  */
 export class OffsetCommitter {
   readonly #commit: (rows: readonly CommitRow[]) => Promise<void>;
-  readonly #committed = new Map<PartitionReader, number>();
+  readonly #committed = new Map<PartitionReader, Committed>();
   #tail: Promise<void> = Promise.resolve();
 
   constructor(commit: (rows: readonly CommitRow[]) => Promise<void>) {
@@ -27,7 +41,7 @@ export class OffsetCommitter {
 
   /** A partition has come, with its committed offset where there is one. */
   assigned(reader: PartitionReader, committed: number | undefined): void {
-    this.#committed.set(reader, committed ?? NONE);
+    this.#committed.set(reader, { offset: committed ?? NONE, jumps: reader.jumps });
   }
 
   /** The partition is not ours any more; what still waits to be committed of it is dropped. */
@@ -35,42 +49,47 @@ export class OffsetCommitter {
     this.#committed.delete(reader);
   }
 
-  /** The application set the position: the next commit may take it back. */
-  jumped(reader: PartitionReader): void {
-    if (this.#committed.has(reader)) this.#committed.set(reader, NONE);
-  }
-
   /**
    * Commits those positions that are ahead of what is committed.
    *
+   * @param gone makes the error for a partition that has gone while others were committed; without
+   *   it such a partition is left out.
    * @throws RebalanceError, FencedInstanceError, BrokerError, ConnectionError
    */
-  advance(stands: readonly ReaderStand[]): Promise<void> {
-    return this.#enqueue(() =>
-      stands.filter(({ reader, offset }) => offset > (this.#committed.get(reader) ?? Infinity)),
-    );
+  advance(stands: readonly ReaderStand[], gone?: MakeError): Promise<void> {
+    return this.#enqueue(stands, gone, ({ reader, offset }) => offset > this.#offsetOf(reader));
   }
 
   /** As {@link advance}, wherever they lead. */
-  set(stands: readonly ReaderStand[]): Promise<void> {
-    return this.#enqueue(() => stands);
+  set(stands: readonly ReaderStand[], gone: MakeError): Promise<void> {
+    return this.#enqueue(stands, gone, () => true);
   }
 
-  #enqueue(choose: () => readonly ReaderStand[]): Promise<void> {
+  #enqueue(
+    stands: readonly ReaderStand[],
+    gone: MakeError | undefined,
+    isNews: (stand: ReaderStand) => boolean,
+  ): Promise<void> {
+    const requests = stands.map((stand): Request => ({ ...stand, jumps: stand.reader.jumps }));
     const done = this.#tail.then(async () => {
-      const stands = choose();
-      if (stands.length === 0) return;
-      const before = new Map(stands.map(({ reader }) => [reader, this.#committed.get(reader)]));
-      await this.#commit(stands.map(rowOf));
-      for (const { reader, offset } of stands) {
-        // Unless it went or jumped meanwhile.
-        const last = before.get(reader);
-        const same = last !== undefined && this.#committed.get(reader) === last;
-        if (same) this.#committed.set(reader, offset);
+      // It may have come again, with a reader of its own: what was handled before is not its.
+      const ours = requests.filter(({ reader }) => this.#committed.has(reader));
+      const strange = requests.find(({ reader }) => !this.#committed.has(reader));
+      if (strange !== undefined && gone !== undefined) throw gone(strange.reader);
+      const news = ours.filter(isNews);
+      if (news.length === 0) return;
+      await this.#commit(news.map(rowOf));
+      for (const { reader, offset, jumps } of news) {
+        if (this.#committed.has(reader)) this.#committed.set(reader, { offset, jumps });
       }
     });
     this.#tail = done.catch(ignore);
     return done;
+  }
+
+  #offsetOf(reader: PartitionReader): number {
+    const committed = this.#committed.get(reader);
+    return committed?.jumps === reader.jumps ? committed.offset : NONE;
   }
 }
 

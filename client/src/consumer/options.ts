@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from '../errors.js';
 import { integerOption } from '../util/check.js';
 import { checkKeys, type KeysOf } from '../util/known-keys.js';
+import { quoted } from '../util/text.js';
 import {
   checkOutOfRange,
   resolveFetchOptions,
@@ -71,7 +72,10 @@ const optionKeys: KeysOf<ConsumerOptions> = {
 export function resolveConsumerOptions(options: ConsumerOptions): ResolvedConsumerOptions {
   checkKeys('consumer option', options, optionKeys);
   const { topics, partitions } = options;
-  if (!Array.isArray(topics) || topics.length === 0) {
+  if (!Array.isArray(topics)) {
+    throw new InvalidArgumentError("topics must be an array of names, such as ['orders']");
+  }
+  if (topics.length === 0) {
     throw new InvalidArgumentError('topics must name at least one topic');
   }
   if (partitions?.length === 0) {
@@ -91,14 +95,31 @@ export function resolveConsumerOptions(options: ConsumerOptions): ResolvedConsum
   };
 }
 
+/** What others call our two positions. */
+const otherNames: Readonly<Record<string, string>> = {
+  earliest: 'beginning',
+  start: 'beginning',
+  latest: 'end',
+};
+
 /** @throws InvalidArgumentError */
 export function checkStart(from: StartPosition): StartPosition {
   if (from === 'beginning' || from === 'end') return from;
-  const value: unknown =
-    from instanceof Date ? from.getTime() : 'offset' in from ? from.offset : from.timestampMs;
+  const value = numberOf(from);
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return from;
+  const meant = typeof value === 'string' && new Map(Object.entries(otherNames)).get(value);
+  const hint = typeof meant === 'string' ? `; did you mean '${meant}'?` : '';
+  const shown = typeof value === 'string' ? quoted(value) : String(value);
   throw new InvalidArgumentError(
     `from must be 'beginning', 'end', { offset }, { timestampMs } or a Date, with a number that ` +
-      `is not negative, not ${String(value)}`,
+      `is not negative, not ${shown}${hint}`,
   );
+}
+
+/** The number in a position; text where there can be none. Callers may be untyped. */
+function numberOf(from: unknown): unknown {
+  if (from instanceof Date) return from.getTime();
+  if (typeof from !== 'object' || from === null) return String(from);
+  if ('offset' in from) return from.offset;
+  return 'timestampMs' in from ? from.timestampMs : undefined;
 }

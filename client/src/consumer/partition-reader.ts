@@ -24,8 +24,12 @@ export class PartitionReader {
   fetchOffset: number;
   /** What the application gets next, once it has moved on from the batch that it is in. */
   position: number;
+  /** The furthest that the position ever was: what lies beyond was not given out. */
+  furthest: number;
   /** Leader epoch of what is before the position; -1 = not known. */
   leaderEpoch = -1;
+  /** Grows whenever the position is set to another than the one that follows: back, for example. */
+  jumps = 0;
   /** The broker had nothing more, and the consumer ends there. */
   atEnd = false;
   /** The position is being put right; nothing is fetched meanwhile. */
@@ -46,6 +50,7 @@ export class PartitionReader {
     this.partition = partition;
     this.fetchOffset = fetchOffset;
     this.position = fetchOffset;
+    this.furthest = fetchOffset;
   }
 
   /** Grows with each jump: answers to fetches of an older epoch are of no use. */
@@ -77,8 +82,26 @@ export class PartitionReader {
   /** Reading goes on at the offset; what was prefetched is for the caller to drop. */
   jump(offset: number): void {
     this.rewind(offset);
+    this.setPosition(offset);
+  }
+
+  /** The position is another than the one that follows. */
+  setPosition(offset: number): void {
     this.position = offset;
     this.leaderEpoch = -1;
+    this.jumps += 1;
+  }
+
+  /** The application is done with what is before the offset. */
+  moveOn(offset: number, leaderEpoch: number): void {
+    this.position = offset;
+    this.leaderEpoch = leaderEpoch;
+    this.reached(offset);
+  }
+
+  /** What is before the offset was given out. */
+  reached(offset: number): void {
+    if (offset > this.furthest) this.furthest = offset;
   }
 
   /** Fetches again from the offset on; the position stays. */

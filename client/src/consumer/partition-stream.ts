@@ -168,7 +168,7 @@ export class PartitionStream {
   #onReset(reader: PartitionReader, offset: number): void {
     reader.fetchOffset = offset;
     reader.resetting = false;
-    if (!this.#queue.holds(reader)) reader.position = offset;
+    if (!this.#queue.holds(reader)) reader.setPosition(offset);
   }
 
   #onTopicGone(readers: readonly PartitionReader[], error: MillraceError): void {

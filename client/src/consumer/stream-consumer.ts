@@ -12,10 +12,12 @@ import { partitionName } from '../util/text.js';
 import { Delivery } from './delivery.js';
 import type { StreamOptions } from './fetch-options.js';
 import type { FetchedBatch } from './fetched-batch.js';
+import { LoopTurns } from './loop-turns.js';
 import type { Message } from './message.js';
 import { MessageIterator } from './message-iterator.js';
 import type { PartitionReader } from './partition-reader.js';
 import { PartitionStream } from './partition-stream.js';
+import { PendingCalls } from './pending-calls.js';
 
 /** Names a partition. */
 export interface PartitionName {
@@ -31,6 +33,8 @@ export abstract class StreamConsumer implements AsyncIterable<Message>, AsyncDis
   protected readonly closing = new AbortController();
   readonly #exitAtEnd: boolean;
   readonly #onGiven: (() => void) | undefined;
+  readonly #calls = new PendingCalls();
+  readonly #turns = new LoopTurns();
   #started = false;
   #iterated = false;
 
@@ -103,11 +107,16 @@ export abstract class StreamConsumer implements AsyncIterable<Message>, AsyncDis
     for (const reader of this.#allAssigned(partitions)) this.stream.resume(reader);
   }
 
-  /** Messages one by one. */
+  /**
+   * Messages one by one. The event loop gets a turn every 10 ms or so, also while there is always
+   * another message at hand and the handler is synchronous.
+   */
   [Symbol.asyncIterator](): AsyncIterator<Message, undefined> {
     this.#claim();
     return new MessageIterator({
-      delivery: this.delivery,
+      ...{ delivery: this.delivery, calls: this.#calls, turns: this.#turns },
+      onCall: () => this.#onCall(),
+      turn: () => this.#turn(),
       nextBatch: () => this.#next(true),
       onMessage: this.#onGiven,
       close: () => this.close(),
@@ -119,8 +128,14 @@ export abstract class StreamConsumer implements AsyncIterable<Message>, AsyncDis
     this.#claim();
     const iterator: AsyncIterableIterator<FetchedBatch, undefined> = {
       next: async () => {
-        const value = await this.#next(false);
-        return value === undefined ? { done: true, value } : { done: false, value };
+        this.#onCall();
+        try {
+          if (this.#turns.isDue()) await this.#turn();
+          const value = await this.#next(false);
+          return value === undefined ? { done: true, value } : { done: false, value };
+        } finally {
+          this.#calls.end();
+        }
       },
       return: async () => {
         await this.close();
@@ -164,6 +179,17 @@ export abstract class StreamConsumer implements AsyncIterable<Message>, AsyncDis
     this.stream.stop();
   }
 
+  #onCall(): void {
+    const means = this.#calls.begin();
+    if (means === 'all-handled') this.delivery.settle();
+    else if (means === 'overlap') this.delivery.overlap();
+  }
+
+  async #turn(): Promise<void> {
+    this.onMovedOn();
+    await this.#turns.turn();
+  }
+
   #claim(): void {
     if (this.#iterated) throw new InvalidArgumentError('A consumer can be iterated only once');
     this.#iterated = true;
@@ -186,6 +212,8 @@ export abstract class StreamConsumer implements AsyncIterable<Message>, AsyncDis
       for (;;) {
         const pending = stream.take();
         if (pending !== undefined) {
+          // That of a call that overlaps with this one.
+          delivery.finish();
           const batch = delivery.begin(pending, byMessage);
           // Compaction may have left nothing of what is wanted.
           if (batch.count > 0) {
@@ -203,6 +231,7 @@ export abstract class StreamConsumer implements AsyncIterable<Message>, AsyncDis
         }
         this.onIdle();
         await stream.wait();
+        this.#turns.turned();
       }
     } catch (error) {
       await this.close().catch(ignore);

@@ -58,16 +58,28 @@ export function fencedInstance(name: GroupName, cause: unknown): FencedInstanceE
   );
 }
 
-/** The application has not taken its next message for too long. */
-export function tookTooLong(options: {
-  readonly group: string;
-  readonly maxPollIntervalMs: number;
-}): MaxPollIntervalExceededError {
+/**
+ * The application has not taken its next message for too long, or a hook of it does not end.
+ *
+ * @param hook which one, in words
+ */
+export function tookTooLong(
+  options: { readonly group: string; readonly maxPollIntervalMs: number },
+  hook?: string,
+): MaxPollIntervalExceededError {
   const { group, maxPollIntervalMs } = options;
+  const [what, faster] =
+    hook === undefined
+      ? ['One message (with batches() one batch)', 'Make the handler faster']
+      : [capitalized(hook), 'See to it that the hook ends'];
   return new MaxPollIntervalExceededError(
-    `One message was handled for longer than maxPollIntervalMs (${maxPollIntervalMs} ms), so this ` +
-      `consumer left group ${quoted(group)} and others get its partitions; it goes on from the ` +
-      'last commit. Make the handler faster, or set maxPollIntervalMs higher, or 0 for no limit',
+    `${what} took longer than maxPollIntervalMs (${maxPollIntervalMs} ms), so this consumer left ` +
+      `group ${quoted(group)} and others get its partitions, from the last commit on. ` +
+      `${faster}, or set maxPollIntervalMs higher, or 0 for no limit`,
     { group, maxPollIntervalMs },
   );
+}
+
+function capitalized(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }

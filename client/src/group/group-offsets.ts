@@ -1,4 +1,5 @@
 import {
+  DEFAULT_MAX_HEADER_BYTES,
   MAX_ENTRIES,
   offsetCommitApi,
   offsetFetchApi,
@@ -12,6 +13,7 @@ import {
   UnknownTopicError,
   type MillraceError,
 } from '../errors.js';
+import { halvesOf, inParts, isTooMuch } from '../request-parts.js';
 import { sleep } from '../util/async.js';
 import { backoffMs } from '../util/backoff.js';
 import { partitionName, quoted } from '../util/text.js';
@@ -22,12 +24,40 @@ import type { CommitRow, CommittedPosition, TopicPartition } from './types.js';
 /** What offsets need to know of their member. */
 export interface OffsetsContext extends GroupName {
   readonly identity: () => { readonly memberId: string; readonly generation: number };
-  /** Whether the partition is the member's, which includes what it is giving up. */
-  readonly holds: (partition: TopicPartition) => boolean;
+  /**
+   * The member's present hold on the partition, which lasts until it is given up; another one when
+   * the partition comes again. Undefined while the partition is not the member's.
+   */
+  readonly tenureOf: (partition: TopicPartition) => object | undefined;
   /** While the member is joining: resolves when it is done. */
   readonly roundOver: () => Promise<unknown> | undefined;
   /** The coordinator says that this member is not what it takes itself for. */
   readonly onRefused: (error: MillraceError) => void;
+}
+
+/**
+ * A row and what held its partition when the commit began: one that was lost and has come back may
+ * have been committed further by others, so what was handled before does not count any more.
+ */
+interface HeldRow {
+  readonly row: CommitRow;
+  readonly tenure: object | undefined;
+}
+
+/** Rows of one commit; their bytes leave room for the ids in the header. */
+const MAX_COMMIT = { maxItems: MAX_ENTRIES, maxBytes: DEFAULT_MAX_HEADER_BYTES * 0.75 };
+/** Encoded bytes of a row without its metadata, at most. */
+const ROW_BYTES = 64;
+
+function bytesOf({ row }: HeldRow): number {
+  return ROW_BYTES + (row.metadata === null ? 0 : Buffer.byteLength(row.metadata));
+}
+
+const HINT_WHEN_OUT = '; a longer sessionTimeoutMs or rebalanceTimeoutMs makes it rarer';
+
+/** The group has thrown this member out. */
+function isOut({ code }: MillraceError): boolean {
+  return code === 'UNKNOWN_MEMBER_ID' || code === 'ILLEGAL_GENERATION';
 }
 
 /** Positions of a group: committed as its member, and read. */
@@ -42,11 +72,10 @@ export class GroupOffsets {
     this.#context = context;
   }
 
-  /** One request, unless there are more than {@link MAX_ENTRIES} rows. */
+  /** One request, unless there are more rows, or longer metadata, than fit into it. */
   async commit(rows: readonly CommitRow[]): Promise<void> {
-    for (let start = 0; start < rows.length; start += MAX_ENTRIES) {
-      await this.#commitPart(rows.slice(start, start + MAX_ENTRIES));
-    }
+    const held = rows.map((row) => ({ row, tenure: this.#context.tenureOf(row) }));
+    for (const part of inParts(held, bytesOf, MAX_COMMIT)) await this.#commitPart(part);
   }
 
   async fetch(
@@ -56,21 +85,34 @@ export class GroupOffsets {
     const positions: (CommittedPosition | undefined)[] = [];
     for (let start = 0; start < partitions.length; start += MAX_ENTRIES) {
       const part = partitions.slice(start, start + MAX_ENTRIES);
-      const action = `offsets of group ${quoted(this.#context.group)}`;
-      const limits = { signal, retryForMs: Infinity };
-      positions.push(
-        ...(await this.#cluster.retry(action, limits, () => this.#fetchPart(part, action))),
-      );
+      for (const position of await this.#fetchWithin(part, signal)) positions.push(position);
     }
     return positions;
   }
 
-  async #commitPart(rows: readonly CommitRow[]): Promise<void> {
+  /** In halves where the answer is too large for one. */
+  async #fetchWithin(
+    part: readonly TopicPartition[],
+    signal: AbortSignal | undefined,
+  ): Promise<(CommittedPosition | undefined)[]> {
+    const action = `offsets of group ${quoted(this.#context.group)}`;
+    const limits = { signal, retryForMs: Infinity };
+    try {
+      return await this.#cluster.retry(action, limits, () => this.#fetchPart(part, action));
+    } catch (error) {
+      if (part.length < 2 || !isTooMuch(error)) throw error;
+      const [first, second] = halvesOf(part);
+      const positions = await this.#fetchWithin(first, signal);
+      return [...positions, ...(await this.#fetchWithin(second, signal))];
+    }
+  }
+
+  async #commitPart(held: readonly HeldRow[]): Promise<void> {
     const { requestTimeoutMs, retryBackoff, onEvent } = this.#cluster;
     const action = `commit to group ${quoted(this.#context.group)}`;
     const deadlineMs = performance.now() + requestTimeoutMs;
     for (let failures = 1; ; failures += 1) {
-      const error = await this.#tryCommit(rows);
+      const error = await this.#tryCommit(held);
       if (error === undefined) return;
       const delayMs = backoffMs(retryBackoff, failures);
       if (performance.now() + delayMs > deadlineMs) throw error;
@@ -86,10 +128,13 @@ export class GroupOffsets {
    * @returns an error that may pass.
    * @throws others
    */
-  async #tryCommit(rows: readonly CommitRow[]): Promise<MillraceError | undefined> {
-    const { group: groupId, groupInstanceId, identity, holds } = this.#context;
-    const strange = rows.find((row) => !holds(row));
-    if (strange !== undefined) throw this.#rebalanced(strange);
+  async #tryCommit(held: readonly HeldRow[]): Promise<MillraceError | undefined> {
+    const { group: groupId, groupInstanceId, identity, tenureOf } = this.#context;
+    const strange = held.find(({ row, tenure }) => {
+      return tenure === undefined || tenure !== tenureOf(row);
+    });
+    if (strange !== undefined) throw this.#rebalanced(strange.row);
+    const rows = held.map(({ row }) => row);
     const { memberId, generation } = identity();
     const request = { groupId, memberId, generation, groupInstanceId, entries: rows };
     let results: readonly OffsetCommitResult[];
@@ -160,10 +205,12 @@ export class GroupOffsets {
         ? 'Nothing'
         : `The offset of ${partitionName(topic, partition)}`;
     const verb = what === 'Nothing' ? 'was committed' : 'was not committed';
+    // A partition that merely moved is no sign of times that are too short.
+    const hint = cause !== undefined && isOut(cause) ? HINT_WHEN_OUT : '';
     return new RebalanceError(
       `${what} ${verb} to group ${quoted(group)}: the partition is not this consumer's any more. ` +
         'Who has it now goes on from the last commit, so handle messages so that a second time ' +
-        'does no harm; a longer sessionTimeoutMs or rebalanceTimeoutMs makes it rarer',
+        `does no harm${hint}`,
       { group, topic, partition, cause },
     );
   }

@@ -15,12 +15,20 @@ export interface HeartbeatMember {
   readonly sessionTimeoutMs: number;
   /** Infinity = off. */
   readonly maxPollIntervalMs: number;
-  /** {@link IDLE}, or a number that changes with every message that the application takes. */
+  /**
+   * For each of {@link busySlots} {@link IDLE}, or a number that changes whenever the application
+   * gets on: with every message that it takes, with every hook that begins.
+   */
   readonly progress: SharedArrayBuffer;
 }
 
-/** In `progress`: the application waits for a message. */
+/** In `progress`: nothing keeps the application busy; it waits for a message. */
 export const IDLE = 0;
+
+/** What an application can be busy with, and where in `progress` that stands. */
+export const busySlots = { message: 0, hook: 1 } as const;
+
+export type BusyWith = keyof typeof busySlots;
 
 /** What the main thread tells the worker; `id` is the main thread's name for the member. */
 export type HeartbeatCommand =
@@ -45,5 +53,5 @@ export type HeartbeatFinding =
     })
   /** The coordinator cannot be reached; it is dialled again. */
   | (FoundAt & { readonly type: 'unreachable'; readonly id: number; readonly message: string })
-  /** A message was handled for too long. The member has left its group, unless it is static. */
-  | (FoundAt & { readonly type: 'stuck'; readonly id: number });
+  /** That took too long. The member has left its group, unless it is static. */
+  | (FoundAt & { readonly type: 'stuck'; readonly id: number; readonly busyWith: BusyWith });

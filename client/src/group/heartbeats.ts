@@ -3,7 +3,9 @@ import { BrokerError, toMillraceError, type MillraceError } from '../errors.js';
 import { ConnectionPool } from '../net/connection-pool.js';
 import { ignore, settledWithin } from '../util/async.js';
 import {
+  busySlots,
   IDLE,
+  type BusyWith,
   type FoundAt,
   type HeartbeatCommand,
   type HeartbeatFinding,
@@ -22,7 +24,7 @@ const LIVELY_FOR_MS = 3_000;
 const LIVELY_INTERVAL_MS = 200;
 /** How long leaving may take before the member's own thread is told anyway. */
 const LEAVE_WITHIN_MS = 1_000;
-/** How often it is looked at whether a message was handled for too long. */
+/** How often it is looked at whether a message or a hook takes too long. */
 const SAMPLE_MS = { minimum: 10, maximum: 1_000, share: 1 / 20 };
 
 type Tell = (finding: HeartbeatFinding) => void;
@@ -86,13 +88,34 @@ interface SharedPool {
   users: number;
 }
 
+/** How long the application has been busy with one and the same. */
+class Stall {
+  readonly busyWith: BusyWith;
+  readonly #progress: Int32Array;
+  #seen = IDLE;
+  #sinceMs = 0;
+
+  constructor(busyWith: BusyWith, progress: Int32Array) {
+    this.busyWith = busyWith;
+    this.#progress = progress;
+  }
+
+  /** @param passedMs since the last look */
+  lastsMs(passedMs: number): number {
+    const now = Atomics.load(this.#progress, busySlots[this.busyWith]);
+    this.#sinceMs = now !== IDLE && now === this.#seen ? this.#sinceMs + passedMs : 0;
+    this.#seen = now;
+    return this.#sinceMs;
+  }
+}
+
 /** One member that is kept alive. */
 class Beating {
   readonly clientId: string;
   readonly #id: number;
   readonly #pool: ConnectionPool;
   readonly #tell: Tell;
-  readonly #progress: Int32Array;
+  readonly #stalls: readonly Stall[];
   #member: HeartbeatMember;
   #nextBeat: NodeJS.Timeout | undefined;
   #sampling: NodeJS.Timeout | undefined;
@@ -100,8 +123,6 @@ class Beating {
   #stopped = false;
   /** What was told last, so that a main thread that is busy does not drown in repetitions. */
   #told: string | undefined;
-  #message = IDLE;
-  #handledMs = 0;
   #sampledAtMs = 0;
   #livelyUntilMs = performance.now() + LIVELY_FOR_MS;
 
@@ -111,7 +132,8 @@ class Beating {
     this.clientId = member.clientId;
     this.#pool = pool;
     this.#tell = tell;
-    this.#progress = new Int32Array(member.progress);
+    const progress = new Int32Array(member.progress);
+    this.#stalls = [new Stall('message', progress), new Stall('hook', progress)];
     this.#beatIn(this.#intervalMs());
     if (member.maxPollIntervalMs === Infinity) return;
     const { minimum, maximum, share } = SAMPLE_MS;
@@ -203,23 +225,24 @@ class Beating {
     const nowMs = performance.now();
     const passedMs = Math.min(nowMs - this.#sampledAtMs, 2 * periodMs);
     this.#sampledAtMs = nowMs;
-    const message = Atomics.load(this.#progress, 0);
-    this.#handledMs =
-      message !== IDLE && message === this.#message ? this.#handledMs + passedMs : 0;
-    this.#message = message;
-    if (this.#handledMs > this.#member.maxPollIntervalMs) void this.#onStuck();
+    const { maxPollIntervalMs } = this.#member;
+    for (const stall of this.#stalls) {
+      if (stall.lastsMs(passedMs) <= maxPollIntervalMs) continue;
+      void this.#onStuck(stall.busyWith);
+      return;
+    }
   }
 
-  async #onStuck(): Promise<void> {
+  async #onStuck(busyWith: BusyWith): Promise<void> {
     this.stop();
     const { memberId, generation, groupInstanceId } = this.#member;
-    if (groupInstanceId === null) await settledWithin(this.#leave(), LEAVE_WITHIN_MS);
-    this.#tell({ type: 'stuck', id: this.#id, memberId, generation });
+    if (groupInstanceId === null) await settledWithin(this.#leave(busyWith), LEAVE_WITHIN_MS);
+    this.#tell({ type: 'stuck', id: this.#id, memberId, generation, busyWith });
   }
 
-  async #leave(): Promise<void> {
+  async #leave(busyWith: BusyWith): Promise<void> {
     const { group: groupId, memberId, coordinator, maxPollIntervalMs } = this.#member;
-    const reason = `one message was handled for longer than maxPollIntervalMs (${maxPollIntervalMs})`;
+    const reason = `one ${busyWith} took longer than maxPollIntervalMs (${maxPollIntervalMs} ms)`;
     const connection = await this.#pool.get('group', coordinator);
     const members = [{ memberId, groupInstanceId: null, reason }];
     await connection.request(leaveGroupApi, { groupId, members }, { timeoutMs: LEAVE_WITHIN_MS });

@@ -5,8 +5,10 @@ import {
   encodeAssignment,
   encodeSubscription,
   joinGroupApi,
+  ProtocolError,
   syncGroupApi,
   type JoinGroupResponse,
+  type JoinGroupRequest,
   type MemberAssignment,
 } from '@millrace/protocol';
 import type { CallLimits, Cluster } from '../cluster.js';
@@ -18,6 +20,8 @@ import { doubtsCoordinator, type CoordinatorConnection } from './coordinator-con
 import { rowError } from './group-errors.js';
 import type { ResolvedMembershipOptions } from './options.js';
 import { byTopic, oneByOne } from './partitions.js';
+import { isOutdated, type Shared } from './returning-leader.js';
+import { joinError, syncError, unreadableMember } from './round-errors.js';
 import { decodePreviousAssignment, encodePreviousAssignment } from './sticky-user-data.js';
 import { lookUp } from './subscription.js';
 
@@ -43,6 +47,8 @@ export interface RoundResult {
   readonly assigned: readonly NamedPartition[];
   /** The leader's: how many partitions the topics of all members have; undefined for others. */
   readonly counts: ReadonlyMap<string, number> | undefined;
+  /** The group goes on with an assignment that does not fit its topics (any more). */
+  readonly outdated: boolean;
 }
 
 /** One attempt at a rebalance: join, share out when this is the leader, sync. */
@@ -63,7 +69,8 @@ export class JoinRound {
 
   /**
    * @param onMemberId told when the coordinator has given the member an id
-   * @throws BrokerError with the code that the coordinator answered; ConnectionError and others
+   * @throws BrokerError with the code that the coordinator answered, FRAME_TOO_LARGE also when
+   *   nothing was sent; ConnectionError and others
    */
   async run(
     joiner: Joiner,
@@ -71,24 +78,44 @@ export class JoinRound {
     limits: CallLimits,
   ): Promise<RoundResult> {
     const joined = await this.#join(joiner, onMemberId, limits);
-    const { memberId, generation, protocolName } = joined;
+    const { memberId, generation } = joined;
     const leads = joined.leaderId === memberId && joined.members.length > 0;
     const shared = leads ? await this.#share(joined, limits) : undefined;
-    const { group: groupId, groupInstanceId } = this.#options;
-    const response = await this.#coordinator.request(
-      'group',
-      syncGroupApi,
-      {
-        ...{ groupId, memberId, generation, groupInstanceId },
-        ...{ protocolType: CONSUMER_PROTOCOL_TYPE, protocolName },
-        assignments: shared?.assignments ?? [],
-      },
-      this.#answerWithinMs,
-    );
-    const { assignment } = response;
+    const assignment = await this.#sync(joined, shared?.assignments ?? []);
     const assigned =
       assignment.length === 0 ? [] : oneByOne(decodeAssignment(assignment).partitions);
-    return { memberId, generation, assigned, counts: shared?.counts };
+    const outdated =
+      shared !== undefined && joiner.memberId === '' && (await this.#isOutdated(joined, shared));
+    return { memberId, generation, assigned, counts: shared?.counts, outdated };
+  }
+
+  /** Of a new process of a static member only: of all others the group takes what they assign. */
+  async #isOutdated({ generation }: JoinGroupResponse, shared: Shared): Promise<boolean> {
+    const { group: groupId, groupInstanceId } = this.#options;
+    if (groupInstanceId === null) return false;
+    try {
+      return await isOutdated(this.#coordinator, { groupId, generation }, shared);
+    } catch {
+      // A rebalance too many does less harm than partitions that nobody reads.
+      return true;
+    }
+  }
+
+  async #sync(
+    { memberId, generation, protocolName }: JoinGroupResponse,
+    assignments: readonly MemberAssignment[],
+  ): Promise<Buffer> {
+    const { group: groupId, groupInstanceId } = this.#options;
+    const request = {
+      ...{ groupId, memberId, generation, groupInstanceId, protocolName, assignments },
+      protocolType: CONSUMER_PROTOCOL_TYPE,
+    };
+    const call = { timeoutMs: this.#answerWithinMs };
+    try {
+      return (await this.#coordinator.request('group', syncGroupApi, request, call)).assignment;
+    } catch (error) {
+      throw syncError(error, groupId, protocolName ?? '', assignments.length);
+    }
   }
 
   get #answerWithinMs(): number {
@@ -106,20 +133,22 @@ export class JoinRound {
     const { group, assignors, groupInstanceId } = this.#options;
     const { sessionTimeoutMs, rebalanceTimeoutMs } = this.#options;
     const protocols = assignors.map(({ name }) => ({ name, metadata: metadataFor(name, joiner) }));
+    const told = { topics: joiner.topics.length, assignors: assignors.length };
+    const send = (request: JoinGroupRequest): Promise<JoinGroupResponse> => {
+      const call = { timeoutMs: this.#answerWithinMs, signal };
+      return this.#coordinator.request('group', joinGroupApi, request, call);
+    };
     let memberId = joiner.memberId;
     for (;;) {
       // Who left after the first of two joins must not come back with the second.
       throwIfAborted(signal);
-      const response = await this.#coordinator.request(
-        'group',
-        joinGroupApi,
-        {
-          ...{ groupId: group, memberId, groupInstanceId, clientId: this.#cluster.pool.clientId },
-          ...{ sessionTimeoutMs, rebalanceTimeoutMs },
-          ...{ protocolType: CONSUMER_PROTOCOL_TYPE, protocols },
-        },
-        this.#answerWithinMs,
-      );
+      const response = await send({
+        ...{ groupId: group, memberId, groupInstanceId, clientId: this.#cluster.pool.clientId },
+        ...{ sessionTimeoutMs, rebalanceTimeoutMs },
+        ...{ protocolType: CONSUMER_PROTOCOL_TYPE, protocols },
+      }).catch((error: unknown) => {
+        throw joinError(error, group, told);
+      });
       const error = rowError(response, { action: `join group ${quoted(group)}` });
       const isNew = memberId === '' && response.memberId !== '';
       if (error === undefined || (error.code === 'MEMBER_ID_REQUIRED' && isNew)) {
@@ -135,17 +164,14 @@ export class JoinRound {
     }
   }
 
-  async #share(
-    joined: JoinGroupResponse,
-    limits: CallLimits,
-  ): Promise<{ assignments: MemberAssignment[]; counts: ReadonlyMap<string, number> }> {
+  async #share(joined: JoinGroupResponse, limits: CallLimits): Promise<Shared> {
     const { group, assignors } = this.#options;
     const assignor = assignors.find(({ name }) => name === joined.protocolName);
     if (assignor === undefined) {
       const message = `Group ${quoted(group)} uses assignor ${quoted(String(joined.protocolName))}`;
       throw new MillraceError('INCONSISTENT_GROUP_PROTOCOL', message, false);
     }
-    const members = joined.members.map((member) => describe(member, assignor));
+    const members = joined.members.flatMap((member) => this.#describe(member, assignor));
     const topics = members.flatMap((member) => member.topics);
     const { routes } = await lookUp(this.#cluster, topics, limits);
     const count = (topic: string): number => routes.get(topic)?.partitions.length ?? 0;
@@ -156,6 +182,18 @@ export class JoinRound {
       return { memberId, assignment: encodeAssignment({ partitions, userData: null }) };
     });
     return { assignments, counts };
+  }
+
+  /** None for a member that cannot be read: it must not be the end of whoever leads the group. */
+  #describe(member: JoinGroupResponse['members'][number], assignor: Assignor): AssignorMember[] {
+    try {
+      return [describe(member, assignor)];
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      const warning = unreadableMember(this.#options.group, member, error);
+      this.#cluster.onEvent({ type: 'warning', error: warning });
+      return [];
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Cluster } from '../cluster.js';
 import { MillraceError } from '../errors.js';
 import type { Address } from '../net/address.js';
-import { IDLE, type HeartbeatFinding } from './heartbeat-messages.js';
+import { busySlots, IDLE, type HeartbeatFinding } from './heartbeat-messages.js';
 import { heartbeatThread, type HeartbeatHandle } from './heartbeat-thread.js';
 import type { ResolvedMembershipOptions } from './options.js';
 
@@ -12,9 +12,13 @@ export class KeepAlive {
   readonly #cluster: Cluster;
   readonly #options: ResolvedMembershipOptions;
   readonly #handle: HeartbeatHandle;
-  readonly #memory = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+  readonly #memory = new SharedArrayBuffer(
+    Object.keys(busySlots).length * Int32Array.BYTES_PER_ELEMENT,
+  );
   readonly #progress = new Int32Array(this.#memory);
   #messages = IDLE;
+  #hooks = IDLE;
+  #hook = '';
 
   constructor(
     cluster: Cluster,
@@ -43,12 +47,27 @@ export class KeepAlive {
 
   /** A message was taken. Called for every message: one store, no clock. */
   handling(): void {
-    this.#messages = this.#messages === MAX_INT32 ? IDLE + 1 : this.#messages + 1;
-    Atomics.store(this.#progress, 0, this.#messages);
+    this.#messages = next(this.#messages);
+    Atomics.store(this.#progress, busySlots.message, this.#messages);
   }
 
   idle(): void {
-    Atomics.store(this.#progress, 0, IDLE);
+    Atomics.store(this.#progress, busySlots.message, IDLE);
+  }
+
+  /** The last hook that was begun, in words. */
+  get hook(): string {
+    return this.#hook;
+  }
+
+  busyWith(hook: string): void {
+    this.#hook = hook;
+    this.#hooks = next(this.#hooks);
+    Atomics.store(this.#progress, busySlots.hook, this.#hooks);
+  }
+
+  doneWith(): void {
+    Atomics.store(this.#progress, busySlots.hook, IDLE);
   }
 
   stop(): void {
@@ -63,4 +82,8 @@ export class KeepAlive {
     const error = new MillraceError('UNKNOWN_SERVER_ERROR', message, false, { cause });
     this.#cluster.onEvent({ type: 'warning', error });
   }
+}
+
+function next(count: number): number {
+  return count === MAX_INT32 ? IDLE + 1 : count + 1;
 }

@@ -3,9 +3,10 @@ import type { CallLimits, Cluster } from '../cluster.js';
 import { ClosedError, MillraceError, toMillraceError } from '../errors.js';
 import type { Address } from '../net/address.js';
 import { abortReason, onAbort, throwIfAborted } from '../util/abort.js';
-import { Deferred, ignore, settledWithin } from '../util/async.js';
+import { Deferred, settledWithin } from '../util/async.js';
 import { quoted } from '../util/text.js';
 import { CoordinatorConnection } from './coordinator-connection.js';
+import { CoordinatorSearch } from './coordinator-search.js';
 import { finalError, tookTooLong } from './group-errors.js';
 import { GroupOffsets } from './group-offsets.js';
 import type { HeartbeatFinding } from './heartbeat-messages.js';
@@ -18,6 +19,7 @@ import { TopicWatch } from './topic-watch.js';
 import type {
   CommitRow,
   CommittedPosition,
+  LeaveOptions,
   MembershipListener,
   MembershipOptions,
   TopicPartition,
@@ -27,6 +29,10 @@ export type * from './types.js';
 
 /** Longest wait for the answer to a leave. */
 const LEAVE_WITHIN_MS = 2_000;
+/** How often a member looks for topics that its pattern matches, in metadata of all topics. */
+const PATTERN_LOOK_MS = 10_000;
+/** How often it looks at the topics of its list: whether they have other partitions. */
+const LIST_LOOK_MS = 30_000;
 
 /**
  * One member of a consumer group (Kafka's classic protocol): joins, keeps its place by heartbeats
@@ -36,10 +42,11 @@ const LEAVE_WITHIN_MS = 2_000;
  * what moves; with one eager assignor among `assignors` it gives everything up before it rejoins.
  */
 export class Membership {
-  readonly #cluster: Cluster;
   readonly #options: ResolvedMembershipOptions;
   readonly #listener: MembershipListener;
   readonly #coordinator: CoordinatorConnection;
+  /** Heartbeats go to the coordinator that it finds. */
+  readonly #search: CoordinatorSearch;
   readonly #ownership: Ownership;
   readonly #subscription: Subscription;
   readonly #loop: RebalanceLoop;
@@ -54,15 +61,16 @@ export class Membership {
   /** False once the coordinator does not count on this member any more. */
   #isMember = true;
   #ending: Promise<void> | undefined;
-  #locating = false;
 
   /** @throws InvalidArgumentError that names the option and what it takes */
   constructor(cluster: Cluster, options: MembershipOptions, listener: MembershipListener) {
-    this.#cluster = cluster;
     this.#options = resolveMembershipOptions(options);
     this.#listener = listener;
     const { group, groupInstanceId, topics, signal } = this.#options;
     this.#coordinator = new CoordinatorConnection(cluster, group);
+    this.#search = new CoordinatorSearch(cluster, this.#coordinator, group, (address) => {
+      if (this.generation >= 0) this.#keepAlive.beat(this.memberId, this.generation, address);
+    });
     this.#subscription = new Subscription(cluster, topics);
     this.#ownership = new Ownership(listener, {
       onFreed: () => this.#loop.rejoin('partitions were given up for others'),
@@ -86,7 +94,7 @@ export class Membership {
     this.#offsets = new GroupOffsets(cluster, this.#coordinator, {
       ...{ group, groupInstanceId },
       identity: () => ({ memberId: this.memberId, generation: this.generation }),
-      holds: (partition) => this.#ownership.holds(partition),
+      tenureOf: (partition) => this.#ownership.tenureOf(partition),
       roundOver: () => this.#loop.roundOver,
       onRefused: (error) => this.#onRefused(error),
     });
@@ -158,8 +166,17 @@ export class Membership {
     this.#keepAlive.idle();
   }
 
+  /** A hook of the application runs, which counts for `maxPollIntervalMs` as a message does. */
+  busyWith(hook: string): void {
+    this.#keepAlive.busyWith(hook);
+  }
+
+  doneWith(): void {
+    this.#keepAlive.doneWith();
+  }
+
   /**
-   * Looks whether topics came, went, grew or were made anew, as it does each `metadataMaxAgeMs`.
+   * Looks whether topics came, went, grew or were made anew, as it does every few seconds.
    * For whoever finds out before: a fetch that is told that its topic does not exist.
    */
   async refreshTopics(): Promise<void> {
@@ -168,23 +185,26 @@ export class Membership {
 
   /**
    * Leaves, so that the next member takes over at once. The listener is told nothing more: what is
-   * to be committed must be so before. A static member does not leave (KIP-345, as in Kafka): it
-   * is expected back within its session, and only then do others get its partitions. Ends within
-   * a few seconds even when no broker is there. Idempotent.
+   * to be committed must be so before. A static member does not leave (KIP-345, as in Kafka)
+   * unless told to: it is expected back within its session, and only then do others get its
+   * partitions. Ends within a few seconds even when no broker is there. Idempotent.
    */
-  leave(): Promise<void> {
-    this.#ending ??= this.#end(new ClosedError('The consumer was closed'));
-    return this.#ending;
+  leave({ leave }: LeaveOptions = {}): Promise<void> {
+    const reason = new ClosedError('The consumer was closed');
+    this.#ending ??= this.#end(reason, leave);
+    // It may have ended before without leaving.
+    return leave === true ? this.#ending.then(() => this.#leaveGroup(reason)) : this.#ending;
   }
 
   /** Ends by throwing the reason that ended everything, or an error that does so. */
   async #run(): Promise<never> {
     throwIfAborted(this.#over.signal);
     this.#coordinator.prepare();
-    const { missing } = await this.#subscription.refresh(this.#limits);
-    const [unknown] = missing;
+    const [unknown] = await this.#subscription.refresh(this.#limits);
     if (unknown !== undefined) throw unknown;
-    this.#watch.start(this.#options.metadataMaxAgeMs);
+    const { metadataMaxAgeMs, topics } = this.#options;
+    const lookMs = topics instanceof RegExp ? PATTERN_LOOK_MS : LIST_LOOK_MS;
+    this.#watch.start(Math.min(lookMs, metadataMaxAgeMs));
     this.#loop.rejoin('it is new');
     return this.#loop.run();
   }
@@ -208,8 +228,11 @@ export class Membership {
     const { memberId, generation } = found;
     const isSame = memberId === this.memberId;
     // It has left by itself, under the id that it knew.
-    if (found.type === 'stuck') this.#fail(tookTooLong(this.#options), !isSame);
-    else if (isSame && found.type === 'unreachable') this.#locate();
+    if (found.type === 'stuck') {
+      const hook = found.busyWith === 'hook' ? this.#keepAlive.hook : undefined;
+      this.#fail(tookTooLong(this.#options, hook), !isSame);
+    }
+    if (isSame && found.type === 'unreachable') this.#search.begin(this.#limits);
     else if (isSame && found.type === 'refused' && generation === this.generation) {
       const message = `heartbeat of group ${quoted(this.#options.group)}: ${found.message}`;
       this.#onRefused(new MillraceError(found.error, message, false));
@@ -222,24 +245,7 @@ export class Membership {
     if (this.#over.signal.aborted || this.#loop.roundOver !== undefined) return;
     if (error.code === 'REBALANCE_IN_PROGRESS') this.#loop.rejoin('the group rebalances');
     else if (this.#loop.loseIfOut(error)) this.#loop.rejoin(error.message);
-    else this.#locate();
-  }
-
-  /** The coordinator is elsewhere, perhaps: heartbeats go there when it is found. */
-  #locate(): void {
-    if (this.#locating || this.#over.signal.aborted) return;
-    this.#locating = true;
-    this.#coordinator.forget();
-    const action = `coordinator of group ${quoted(this.#options.group)}`;
-    const found = this.#cluster.retry(action, this.#limits, () => this.#coordinator.address());
-    found
-      .then((coordinator) => {
-        this.#locating = false;
-        if (this.generation < 0 || this.#over.signal.aborted) return;
-        this.#keepAlive.beat(this.memberId, this.generation, coordinator);
-      })
-      // Over, and with it everything else.
-      .catch(ignore);
+    else this.#search.begin(this.#limits);
   }
 
   /** @param isMember whether the group still counts on this member */
@@ -251,17 +257,32 @@ export class Membership {
     else this.#started.reject(error);
   }
 
-  async #end(reason: MillraceError): Promise<void> {
+  /** @param leaves whether to tell the group; by default not of a static member */
+  async #end(
+    reason: MillraceError,
+    leaves = this.#options.groupInstanceId === null,
+  ): Promise<void> {
     this.#over.abort(reason);
     this.#watch.stop();
     this.#keepAlive.stop();
     this.#ownership.end();
+    if (leaves) await this.#leaveGroup(reason);
+    this.#coordinator.release();
+  }
+
+  async #leaveGroup(reason: MillraceError): Promise<void> {
+    await settledWithin(this.#sayGoodbye(reason.message), LEAVE_WITHIN_MS);
+  }
+
+  async #sayGoodbye(reason: string): Promise<void> {
     const { group: groupId, groupInstanceId } = this.#options;
+    // Nobody else would ever use an id that is on its way.
+    await this.#loop.idDue;
     const { memberId } = this;
-    if (memberId === '' || groupInstanceId !== null || !this.#isMember) return;
-    const members = [{ memberId, groupInstanceId, reason: reason.message }];
-    // After a join that is under way, on the same connection, so that it cannot overtake that.
-    const left = this.#coordinator.request('group', leaveGroupApi, { groupId, members });
-    await settledWithin(left, LEAVE_WITHIN_MS);
+    if (memberId === '' || !this.#isMember) return;
+    this.#isMember = false;
+    const members = [{ memberId, groupInstanceId, reason }];
+    // Not behind joins that wait. Should it overtake one of its own, that is refused.
+    await this.#coordinator.request('admin', leaveGroupApi, { groupId, members });
   }
 }

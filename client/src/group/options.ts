@@ -4,11 +4,13 @@ import { integerOption } from '../util/check.js';
 import { resolveAssignors, type Assignor } from './assignors/index.js';
 import type { MembershipOptions } from './types.js';
 
-/** Defaults of a member of a group, in milliseconds. */
+/** Default of `rebalanceTimeoutMs` at most: the `maxRebalanceTimeoutMs` of a broker. */
+const MAX_DEFAULT_REBALANCE_TIMEOUT_MS = 1_800_000;
+
+/** Defaults of a member of a group, in milliseconds; `rebalanceTimeoutMs` is as long as a poll. */
 export const membershipDefaults = {
   sessionTimeoutMs: 30_000,
   heartbeatIntervalMs: 1_000,
-  rebalanceTimeoutMs: 60_000,
   maxPollIntervalMs: 300_000,
   metadataMaxAgeMs: 300_000,
 } as const;
@@ -46,6 +48,9 @@ export function resolveMembershipOptions(options: MembershipOptions): ResolvedMe
   });
   const longestInterval = Math.floor(session / MIN_HEARTBEATS_PER_SESSION);
   const endless = maxPollIntervalMs === 0 || maxPollIntervalMs === Infinity;
+  const longestPollMs = endless
+    ? Infinity
+    : integerOption('maxPollIntervalMs', maxPollIntervalMs, d.maxPollIntervalMs, time);
   return {
     group,
     topics: checkTopics(topics),
@@ -60,12 +65,12 @@ export function resolveMembershipOptions(options: MembershipOptions): ResolvedMe
     rebalanceTimeoutMs: integerOption(
       'rebalanceTimeoutMs',
       options.rebalanceTimeoutMs,
-      d.rebalanceTimeoutMs,
+      // A live member is at its message for so long at most; dead ones go by their session. Less
+      // than a session would be less than the members need to hear of the rebalance.
+      Math.min(Math.max(longestPollMs, session), MAX_DEFAULT_REBALANCE_TIMEOUT_MS),
       time,
     ),
-    maxPollIntervalMs: endless
-      ? Infinity
-      : integerOption('maxPollIntervalMs', maxPollIntervalMs, d.maxPollIntervalMs, time),
+    maxPollIntervalMs: longestPollMs,
     metadataMaxAgeMs: integerOption(
       'metadataMaxAgeMs',
       options.metadataMaxAgeMs,
@@ -82,7 +87,12 @@ function checkTopics(topics: readonly string[] | RegExp): readonly string[] | Re
     // A global or sticky pattern remembers where it stopped, and would miss every other topic.
     return new RegExp(topics.source, topics.flags.replace(/[gy]/g, ''));
   }
-  if (!Array.isArray(topics) || topics.length === 0) {
+  if (!Array.isArray(topics)) {
+    throw new InvalidArgumentError(
+      "topics must be an array of names, such as ['orders'], or a regular expression",
+    );
+  }
+  if (topics.length === 0) {
     throw new InvalidArgumentError(
       'topics must name at least one topic, or be a regular expression',
     );

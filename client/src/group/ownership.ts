@@ -11,9 +11,15 @@ export interface OwnershipCallbacks {
 
 interface Held {
   readonly partition: TopicPartition;
+  /** `onAssigned` has been told: what the listener says of the partition is of this assignment. */
+  told: boolean;
   /** `onRevoked` has been told, or is about to be. */
   revoking: boolean;
+  /** `onRevoked` has been told. */
+  revoked: boolean;
 }
+
+type Entry = readonly [string, Held];
 
 /**
  * What a member owns, on the way from one assignment to the next. The listener is told in order,
@@ -46,8 +52,13 @@ export class Ownership {
     return this.#held.size;
   }
 
-  holds(partition: TopicPartition): boolean {
-    return this.#held.has(partitionKey(partition));
+  /**
+   * Stands for the time from when the listener is told of the partition until it is given up or
+   * lost: another object when it comes again. Undefined while there is none.
+   */
+  tenureOf(partition: TopicPartition): object | undefined {
+    const held = this.#held.get(partitionKey(partition));
+    return held?.told === true ? held : undefined;
   }
 
   /** What a join tells as owned. */
@@ -72,12 +83,22 @@ export class Ownership {
     return this.#tail;
   }
 
-  /** The group has thrown this member out: nothing is owned from now on. */
+  /**
+   * The group has thrown this member out: nothing is owned from now on. The listener is told at
+   * once, for what it still does with its partitions somebody else does already.
+   */
   lose(): void {
-    const lost = [...this.#held.values()].filter(({ revoking }) => !revoking);
+    const all = [...this.#held.values()];
     this.#held.clear();
     this.#assigned = new Map();
     this.#claimed = [];
+    if (all.length === 0 || this.#ended) return;
+    try {
+      this.#listener.onCutOff(all.map(({ partition }) => partition));
+    } catch (error) {
+      this.#callbacks.onError(error);
+    }
+    const lost = all.filter(({ told, revoked }) => told && !revoked);
     if (lost.length === 0) return;
     this.#tell(() => this.#listener.onLost(lost.map(({ partition }) => partition)));
   }
@@ -96,17 +117,38 @@ export class Ownership {
     if (revoked.length > 0) {
       for (const [, held] of revoked) held.revoking = true;
       this.#tell(
-        () => this.#listener.onRevoked(revoked.map(([, { partition }]) => partition)),
+        () => this.#revoke(revoked),
         () => this.#release(revoked),
       );
     }
     const added = [...this.#assigned].filter(([key]) => !this.#held.has(key));
-    for (const [key, partition] of added) this.#held.set(key, { partition, revoking: false });
-    if (added.length === 0 && !isFirst) return;
-    this.#tell(() => this.#listener.onAssigned(added.map(([, partition]) => partition)));
+    const state = { told: false, revoking: false, revoked: false };
+    const fresh = added.map(([key, partition]) => [key, { partition, ...state }] as const);
+    for (const [key, held] of fresh) this.#held.set(key, held);
+    if (fresh.length === 0 && !isFirst) return;
+    this.#tell(() => this.#give(fresh, isFirst));
   }
 
-  #release(revoked: readonly (readonly [string, Held])[]): void {
+  /** Tells of what has not been lost while other callbacks ran. */
+  async #give(added: readonly Entry[], isFirst: boolean): Promise<void> {
+    const still = this.#stillHeld(added);
+    for (const held of still) held.told = true;
+    if (still.length === 0 && !isFirst) return;
+    await this.#listener.onAssigned(still.map(({ partition }) => partition));
+  }
+
+  async #revoke(revoked: readonly Entry[]): Promise<void> {
+    const still = this.#stillHeld(revoked);
+    for (const held of still) held.revoked = true;
+    if (still.length === 0) return;
+    await this.#listener.onRevoked(still.map(({ partition }) => partition));
+  }
+
+  #stillHeld(entries: readonly Entry[]): Held[] {
+    return entries.flatMap(([key, held]) => (this.#held.get(key) === held ? held : []));
+  }
+
+  #release(revoked: readonly Entry[]): void {
     for (const [key, held] of revoked) {
       // Not when it was lost and assigned again meanwhile.
       if (this.#held.get(key) === held) this.#held.delete(key);

@@ -2,7 +2,7 @@ import type { CallLimits, Cluster } from '../cluster.js';
 import { toMillraceError, type MillraceError } from '../errors.js';
 import type { Address } from '../net/address.js';
 import { throwIfAborted } from '../util/abort.js';
-import { Deferred, raceAbort, sleep } from '../util/async.js';
+import { Deferred, ignore, raceAbort, sleep } from '../util/async.js';
 import { backoffMs } from '../util/backoff.js';
 import { quoted } from '../util/text.js';
 import { doubtsCoordinator, type CoordinatorConnection } from './coordinator-connection.js';
@@ -10,10 +10,10 @@ import { finalError } from './group-errors.js';
 import { JoinRound, type RoundResult } from './join-round.js';
 import type { ResolvedMembershipOptions } from './options.js';
 import type { Ownership } from './ownership.js';
-import { withTopicIds, type Subscription } from './subscription.js';
-import type { LastRebalance } from './topic-watch.js';
+import { sameTopics, withTopicIds, type Subscription } from './subscription.js';
+import { OTHER_TOPICS, type LastRebalance } from './topic-watch.js';
 
-const NOTHING: LastRebalance = { assigned: [], counts: undefined };
+const NOTHING: LastRebalance = { topics: [], assigned: [], counts: undefined };
 
 /** What the loop works with, and tells. */
 export interface RebalanceLoopContext {
@@ -43,6 +43,7 @@ export class RebalanceLoop {
   #reason: string | undefined;
   #wake: Deferred<undefined> | undefined;
   #roundOver: Deferred<undefined> | undefined;
+  #idDue: Promise<unknown> = Promise.resolve();
 
   constructor(context: RebalanceLoopContext) {
     this.#context = context;
@@ -68,6 +69,11 @@ export class RebalanceLoop {
   /** From a join to the next assignment, however many attempts that takes. */
   get roundOver(): Promise<unknown> | undefined {
     return this.#roundOver?.promise;
+  }
+
+  /** Resolves when no join is under way that was sent without an id, and may bring one. */
+  get idDue(): Promise<unknown> {
+    return this.#idDue;
   }
 
   /** Joins soon; once for all that asks meanwhile. */
@@ -105,7 +111,7 @@ export class RebalanceLoop {
 
   /** @returns the error when it is to be tried again, else throws it. */
   async #attempt(reason: string): Promise<MillraceError | undefined> {
-    const { options, ownership, coordinator, signal } = this.#context;
+    const { options, ownership, coordinator, subscription, signal } = this.#context;
     this.#reason = undefined;
     try {
       // Cooperative members give up what moves when they know what that is.
@@ -113,7 +119,8 @@ export class RebalanceLoop {
       if (isEager) await raceAbort(ownership.revokeAll(), signal);
       this.#roundOver ??= new Deferred();
       this.#announce('joining', reason);
-      await this.#settle(await raceAbort(this.#join(), signal), reason);
+      const { topics } = subscription;
+      await this.#settle(await raceAbort(this.#join(topics), signal), topics, reason);
       return undefined;
     } catch (thrown) {
       throwIfAborted(signal);
@@ -126,32 +133,41 @@ export class RebalanceLoop {
     }
   }
 
-  #join(): Promise<RoundResult> {
+  #join(topics: readonly string[]): Promise<RoundResult> {
     const joiner = {
-      memberId: this.#memberId,
-      topics: this.#context.subscription.topics,
+      ...{ memberId: this.#memberId, topics },
       owned: this.#context.ownership.claim(),
       previous: this.#last.assigned,
       generation: this.#generation,
     };
-    const remember = (memberId: string): void => void (this.#memberId = memberId);
-    return this.#round.run(joiner, remember, this.#limits);
+    const answered = new Deferred<undefined>();
+    const remember = (memberId: string): void => {
+      this.#memberId = memberId;
+      answered.resolve(undefined);
+    };
+    const round = this.#round.run(joiner, remember, this.#limits);
+    if (joiner.memberId === '') this.#idDue = Promise.race([answered.promise, round.catch(ignore)]);
+    return round;
   }
 
-  async #settle(result: RoundResult, reason: string): Promise<void> {
-    const { cluster, coordinator, ownership, signal, onAssigned } = this.#context;
-    const { memberId, generation, assigned, counts } = result;
+  /** @param topics those that it joined with */
+  async #settle(result: RoundResult, topics: readonly string[], reason: string): Promise<void> {
+    const { cluster, coordinator, ownership, subscription, signal, onAssigned } = this.#context;
+    const { memberId, generation, assigned, counts, outdated } = result;
     const partitions = await withTopicIds(cluster, assigned, this.#limits);
     const address = await coordinator.address();
     throwIfAborted(signal);
     this.#memberId = memberId;
     this.#generation = generation;
-    this.#last = { assigned, counts };
+    this.#last = { topics, assigned, counts };
     const told = ownership.assign(partitions);
     this.#announce('assigned', reason);
     this.#roundOver?.resolve(undefined);
     this.#roundOver = undefined;
     onAssigned(address, told);
+    // A look at the topics that ended during the round could not tell.
+    if (!sameTopics(topics, subscription.topics)) this.rejoin(OTHER_TOPICS);
+    else if (outdated) this.rejoin('topics changed while this leader was away');
   }
 
   /** The first time at once: nothing failed, the group has only moved on. */

@@ -28,24 +28,26 @@ export class Subscription {
   /**
    * Asks the broker which topics there are.
    *
-   * @returns the topics of a list that are not there, and whether a pattern matches others than
-   *   before.
+   * @returns the topics of a list that are not there.
    */
-  async refresh(limits: CallLimits): Promise<{ missing: UnknownTopicError[]; changed: boolean }> {
+  async refresh(limits: CallLimits): Promise<readonly UnknownTopicError[]> {
     if (!(this.#wanted instanceof RegExp)) {
       this.#topics = this.#wanted;
-      const missing = await lookUp(this.#cluster, this.#wanted, limits);
-      return { missing: missing.missing, changed: false };
+      return (await lookUp(this.#cluster, this.#wanted, limits)).missing;
     }
     const pattern = this.#wanted;
-    const before = this.#topics;
     const all = await this.#cluster.allTopics(limits);
     this.#topics = all
       .map(({ name }) => name)
       .filter((name) => !name.startsWith(INTERNAL_PREFIX) && pattern.test(name))
       .sort(compareText);
-    return { missing: [], changed: before.join() !== this.#topics.join() };
+    return [];
   }
+}
+
+/** Whether two lists of a subscription name the same topics; both are in order. */
+export function sameTopics(a: readonly string[], b: readonly string[]): boolean {
+  return a === b || (a.length === b.length && a.every((topic, index) => topic === b[index]));
 }
 
 /** Topics as the broker has them now, and those that it does not have. */

@@ -11,7 +11,7 @@ export interface TopicPartition {
 /** Names of the assignors that this client brings along; Kafka's names for Kafka's definitions. */
 export type AssignorName = 'range' | 'roundrobin' | 'sticky' | 'cooperative-sticky';
 
-/** Told of what a member gets and gives up. No two of its callbacks run at a time. */
+/** Told of what a member gets and gives up. No two of its callbacks run at a time, but `onCutOff`. */
 export interface MembershipListener {
   /**
    * Give these up: finish what is being handled, commit. Until it resolves they count as owned,
@@ -20,7 +20,16 @@ export interface MembershipListener {
   onRevoked(partitions: readonly TopicPartition[]): Promise<void>;
   /** Only what is new; with none only for the first assignment. What it throws is final, too. */
   onAssigned(added: readonly TopicPartition[]): Promise<void>;
-  /** Taken away without a chance to commit: the group has thrown this member out. */
+  /**
+   * The group has thrown this member out: from this call on nothing more of these may be given out
+   * or committed. The one callback that comes at once, whatever other is still running;
+   * {@link onLost} follows in its turn. A partition that comes again is another.
+   */
+  onCutOff(partitions: readonly TopicPartition[]): void;
+  /**
+   * Taken away without a chance to commit, after {@link onCutOff}. Not told of what `onRevoked`
+   * was told of before, nor of what `onAssigned` was never told of.
+   */
   onLost(partitions: readonly TopicPartition[]): Promise<void>;
   /** Final, at most once; nothing is owned any more. */
   onFailed(error: MillraceError): void;
@@ -40,9 +49,16 @@ export interface MembershipOptions {
    * `sessionTimeoutMs`. Default 1,000.
    */
   readonly heartbeatIntervalMs?: number | undefined;
-  /** How long the others wait for this member in a rebalance. Default 60,000. */
+  /**
+   * How long the others wait for this member in a rebalance, if it is alive. Default
+   * `maxPollIntervalMs`, 1,800,000 at most, so that a handler that blocks the event loop costs no
+   * partitions before that ends it.
+   */
   readonly rebalanceTimeoutMs?: number | undefined;
-  /** How long one message may be handled; 0 or Infinity = for ever. Default 300,000. */
+  /**
+   * How long one message (with `batches()` one batch) or one call of a hook may take; 0 or
+   * Infinity = for ever. Default 300,000.
+   */
   readonly maxPollIntervalMs?: number | undefined;
   /** How old what is known of topics may become. Default 300,000. */
   readonly metadataMaxAgeMs?: number | undefined;
@@ -50,6 +66,16 @@ export interface MembershipOptions {
   readonly groupInstanceId?: string | undefined;
   /** Ends joining; does not leave. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** How a member ends. */
+export interface LeaveOptions {
+  /**
+   * Whether the group is told, so that others get the partitions at once; else that takes until the
+   * session times out, and a member that returns before finds them as it left them. Default: true,
+   * but not for static members (as in Kafka, KIP-345 and KIP-1092).
+   */
+  readonly leave?: boolean | undefined;
 }
 
 /** A position to commit. */

@@ -1,4 +1,4 @@
-import { ProtocolError } from '@millrace/protocol';
+import { DEFAULT_MAX_HEADER_BYTES, ProtocolError } from '@millrace/protocol';
 import {
   BrokerError,
   ConnectionError,
@@ -62,4 +62,14 @@ export function unreadableAnswer(broker: string, action: string, cause: unknown)
   if (cause instanceof ProtocolError) return new BrokerError(cause, { broker, action });
   const message = `The ${action} response of ${broker} cannot be read`;
   return new ConnectionError(message, { broker, cause });
+}
+
+/** A request that every broker would refuse; it was not sent. */
+export function headerTooLarge(broker: string, action: string, headerBytes: number): BrokerError {
+  const error = new ProtocolError(
+    'FRAME_TOO_LARGE',
+    `the request has ${headerBytes} bytes, and brokers take ${DEFAULT_MAX_HEADER_BYTES} beside ` +
+      'messages; name fewer things in one request',
+  );
+  return new BrokerError(error, { broker, action });
 }

@@ -4,12 +4,13 @@ import { ignore, raceAbort, sleep } from '../util/async.js';
 import { backoffMs, type BackoffOptions } from '../util/backoff.js';
 import { formatAddress, type Address } from './address.js';
 import { Connection } from './connection.js';
+import { GroupPurposes, type GroupPurpose } from './group-purposes.js';
 
 /**
  * What a connection is for. Each purpose has a connection of its own, so that a fetch that waits,
  * a large produce request or a join that waits for others never holds up anything else.
  */
-export type Purpose = 'admin' | 'produce' | 'fetch' | 'group';
+export type Purpose = 'admin' | 'produce' | 'fetch' | GroupPurpose;
 
 /** What all connections of a client have in common. */
 export interface PoolOptions {
@@ -30,6 +31,8 @@ interface Slot {
 
 /** One connection per purpose and broker, dialled when it is first needed and again when lost. */
 export class ConnectionPool {
+  /** Which of the connections for joins a member of a group uses. */
+  readonly groupPurposes = new GroupPurposes();
   readonly #options: PoolOptions;
   readonly #slots = new Map<string, Slot>();
   readonly #closing = new AbortController();

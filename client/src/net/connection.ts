@@ -3,9 +3,13 @@ import {
   apiVersionsApi,
   CLIENT_FRAME_LIMITS,
   decodeResponseFrame,
+  DEFAULT_MAX_HEADER_BYTES,
   encodeRequestFrame,
+  errorTable,
+  FRAME_PREFIX_BYTES,
   FrameDecoder,
   NO_API_KEY,
+  ProtocolError,
   type Api,
   type Frame,
 } from '@millrace/protocol';
@@ -15,8 +19,9 @@ import { ignore } from '../util/async.js';
 import { CLIENT_SOFTWARE, CLIENT_VERSION } from '../version.js';
 import { formatAddress, type Address } from './address.js';
 import type { Call, ConnectionOptions, Reply } from './connection-types.js';
-import { checkApiVersions } from './api-versions.js';
+import { OfferedApis } from './api-versions.js';
 import {
+  headerTooLarge,
   lostConnection,
   notAFrame,
   notMillrace,
@@ -24,19 +29,12 @@ import {
   timedOut,
   unreadableAnswer,
 } from './connection-errors.js';
+import { PendingRequests } from './pending-requests.js';
 
 /** Requests that may wait for a response on one connection; more are refused. */
 export const MAX_PENDING_REQUESTS = 10_000;
 /** TCP keep-alive starts after this much silence. */
 const KEEP_ALIVE_MS = 30_000;
-const MAX_CORRELATION_ID = 0x7fff_ffff;
-
-interface Pending {
-  readonly api: Api<unknown, unknown>;
-  readonly resolve: (reply: Reply<unknown>) => void;
-  readonly reject: (error: MillraceError) => void;
-  readonly timer: NodeJS.Timeout;
-}
 
 /**
  * One TCP connection to a broker with requests pipelined over it. Responses may overtake each
@@ -50,10 +48,10 @@ export class Connection {
   readonly #options: ConnectionOptions;
   readonly #socket: Socket;
   readonly #decoder = new FrameDecoder(CLIENT_FRAME_LIMITS);
-  readonly #pending = new Map<number, Pending>();
-  #nextCorrelationId = 1;
+  readonly #pending = new PendingRequests();
   #connected = false;
-  #handshakeDone = false;
+  /** Undefined until the handshake is done. */
+  #offered: OfferedApis | undefined;
   #error: MillraceError | undefined;
   #closed = false;
   #answers = 0;
@@ -103,8 +101,10 @@ export class Connection {
   /**
    * Sends a request and waits for its response.
    *
-   * @throws BrokerError with the code that the broker answered; ConnectionError when the
-   *   connection breaks first, RequestTimeoutError after `timeoutMs`: the outcome is unknown then.
+   * @throws BrokerError with the code that the broker answered, FRAME_TOO_LARGE also before
+   *   anything is sent; UnsupportedVersionError when the broker does not offer the API;
+   *   ConnectionError when the connection breaks first, RequestTimeoutError after `timeoutMs`: the
+   *   outcome is unknown then.
    */
   request<Request, Response>(
     api: Api<Request, Response>,
@@ -112,19 +112,26 @@ export class Connection {
     { timeoutMs, payload }: Call,
   ): Promise<Reply<Response>> {
     return new Promise<Reply<Response>>((resolve, reject) => {
-      const refusal = this.#refusal();
+      const refusal = this.#refusal() ?? this.#offered?.refusal(api);
       if (refusal !== undefined) {
         reject(refusal);
         return;
       }
-      const correlationId = this.#takeCorrelationId();
+      const correlationId = this.#pending.takeId();
+      const payloadBytes = lengthOf(payload);
       // Before it is counted as under way: what cannot be encoded rejects, and leaves no trace.
-      const head = encodeRequestFrame(api, correlationId, request, lengthOf(payload));
+      const head = encodeRequestFrame(api, correlationId, request, payloadBytes);
+      // A broker would hang up on it, and on everything else that is under way.
+      if (head.length - FRAME_PREFIX_BYTES > DEFAULT_MAX_HEADER_BYTES) {
+        reject(headerTooLarge(this.broker, api.name, head.length - FRAME_PREFIX_BYTES));
+        return;
+      }
       const timer = setTimeout(() => this.#onTimeout(api.name, timeoutMs), timeoutMs);
       // The socket keeps the process alive while a response is due; the timer need not.
       timer.unref();
-      this.#pending.set(correlationId, {
+      this.#pending.add(correlationId, {
         api,
+        sentBytes: head.length + payloadBytes,
         resolve: resolve as (reply: Reply<unknown>) => void,
         reject,
         timer,
@@ -150,7 +157,7 @@ export class Connection {
         reject(refusal);
         return;
       }
-      const id = this.#takeCorrelationId();
+      const id = this.#pending.takeId();
       const head = encodeRequestFrame(api, id, request, lengthOf(payload));
       this.#write(head, payload, (error) => {
         if (error === undefined || error === null) resolve();
@@ -165,14 +172,9 @@ export class Connection {
     this.#closed = true;
     this.#error = error ?? new ConnectionError(`The connection to ${this.broker} was closed`, this);
     this.#socket.destroy();
-    const waiting = [...this.#pending.values()];
-    this.#pending.clear();
-    for (const { timer, reject } of waiting) {
-      clearTimeout(timer);
-      reject(this.#error);
-    }
+    this.#pending.failAll(this.#error);
     const { onEvent, onClose, purpose } = this.#options;
-    if (this.#handshakeDone) {
+    if (this.#offered !== undefined) {
       onEvent({ type: 'disconnected', broker: this.broker, purpose, error });
     }
     onClose?.();
@@ -186,8 +188,7 @@ export class Connection {
         { ...greeting, clientVersion: CLIENT_VERSION },
         { timeoutMs: connectTimeoutMs },
       );
-      checkApiVersions(response, this.broker);
-      this.#handshakeDone = true;
+      this.#offered = new OfferedApis(response, this.broker);
     } catch (error) {
       if (error instanceof RequestTimeoutError) throw silent(this.broker, connectTimeoutMs, error);
       // An error envelope, or fields that make no sense: with a millrace broker neither happens.
@@ -206,13 +207,6 @@ export class Connection {
       true,
       { broker: this.broker },
     );
-  }
-
-  #takeCorrelationId(): number {
-    let id = this.#nextCorrelationId;
-    while (this.#pending.has(id)) id = id === MAX_CORRELATION_ID ? 1 : id + 1;
-    this.#nextCorrelationId = id === MAX_CORRELATION_ID ? 1 : id + 1;
-    return id;
   }
 
   /** Header and payload leave in one writev. */
@@ -246,7 +240,9 @@ export class Connection {
       frames = this.#decoder.framesBeforeError;
       for (const frame of frames) this.#onFrame(frame);
       this.close(
-        this.#handshakeDone ? notAFrame(this.broker, error) : notMillrace(this.broker, error),
+        this.#offered === undefined
+          ? notMillrace(this.broker, error)
+          : notAFrame(this.broker, error),
       );
       return;
     }
@@ -254,13 +250,11 @@ export class Connection {
   }
 
   #onFrame(frame: Frame): void {
-    const pending = this.#pending.get(frame.correlationId);
+    const pending = this.#pending.take(frame.correlationId);
     if (pending === undefined) {
       this.#onUnknownFrame(frame);
       return;
     }
-    this.#pending.delete(frame.correlationId);
-    clearTimeout(pending.timer);
     this.#answers += 1;
     try {
       const response = decodeResponseFrame(pending.api, frame);
@@ -277,7 +271,13 @@ export class Connection {
     if (frame.apiKey !== NO_API_KEY) return;
     // A broker that cannot read what it got says why, to no request in particular, and hangs up.
     const [code, message] = frame.fields;
-    if (typeof code === 'number' && typeof message === 'string') this.#farewell = message;
+    if (typeof code !== 'number' || typeof message !== 'string') return;
+    this.#farewell = message;
+    if (code !== errorTable.FRAME_TOO_LARGE.code) return;
+    // It would be too large the next time as well. The others may go another way.
+    const culprit = this.#pending.takeLargest();
+    const error = ProtocolError.fromCode(code, message);
+    culprit?.reject(new BrokerError(error, { broker, action: culprit.api.name }));
   }
 
   #onTimeout(apiName: string, timeoutMs: number): void {
@@ -285,8 +285,7 @@ export class Connection {
   }
 
   #lost(cause: Error | undefined): MillraceError {
-    const reached = this.#connected || this.#handshakeDone;
-    return lostConnection(this.broker, reached, this.#farewell ?? cause?.message, cause);
+    return lostConnection(this.broker, this.#connected, this.#farewell ?? cause?.message, cause);
   }
 }
 

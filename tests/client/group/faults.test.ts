@@ -1,10 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { BrokerError, FencedInstanceError, MaxPollIntervalExceededError } from '@millrace/client';
+import {
+  BrokerError,
+  FencedInstanceError,
+  MaxPollIntervalExceededError,
+  RebalanceError,
+} from '@millrace/client';
+import { Deferred, ignore } from '../../../client/src/util/async.js';
 import { rejectionOf, until } from '../support/harness.js';
 import { FakeCoordinator } from './support/fake-coordinator.js';
 import { cuts, error, passing } from './support/faults.js';
 import { useMembers, type TestMember } from './support/members.js';
 
+const done = Promise.resolve();
 const newMember = useMembers();
 let broker: FakeCoordinator;
 
@@ -48,6 +55,7 @@ describe('joining ends with', () => {
     ['joinGroup', 'GROUP_MAX_SIZE_REACHED', 'close other members'],
     ['joinGroup', 'INVALID_REQUEST', 'join group "g"'],
     ['syncGroup', 'INVALID_ASSIGNMENT', 'check the assignor'],
+    ['syncGroup', 'INVALID_ASSIGNMENT', 'assignor "cooperative-sticky" of this consumer'],
     ['syncGroup', 'INCONSISTENT_GROUP_PROTOCOL', '`assignors`'],
     ['findCoordinator', 'INVALID_GROUP_ID', '`group`'],
   ] as const;
@@ -136,6 +144,41 @@ describe('a coordinator that restarts', () => {
   });
 });
 
+describe('what is lost', () => {
+  it('is cut off at once, though another callback runs, and cannot be committed', async () => {
+    const member = newMember(broker.port);
+    const letGo = new Deferred<undefined>();
+    member.during = (type) => (type === 'assigned' ? letGo.promise.then(ignore) : done);
+    const started = member.membership.start();
+    await until(() => member.toldOf('assigned').length === 1);
+    const rows = member.rows(7);
+    broker.failNext('heartbeat', error('UNKNOWN_MEMBER_ID'));
+    await until(() => member.cutOff.length === 1);
+    expect(member.cutOff).toEqual([['t-0', 't-1', 't-2', 't-3']]);
+    expect(member.toldOf('lost')).toEqual([]);
+    // Back again, but not yet told.
+    await until(() => member.owned.length === 4 && member.membership.generation > 0);
+    expect(await rejectionOf(member.membership.commit(rows))).toBeInstanceOf(RebalanceError);
+    letGo.resolve(undefined);
+    await started;
+    await until(() => member.toldOf('assigned').length === 2);
+    expect(member.told.map(({ type }) => type)).toEqual(['assigned', 'lost', 'assigned']);
+    expect(broker.group.offsets.size).toBe(0);
+  });
+});
+
+describe('a static member', () => {
+  it('leaves only when told to, also after its end', async () => {
+    const member = await startedMember('one');
+    await member.membership.leave();
+    expect(broker.group.left).toEqual([]);
+    await member.membership.leave({ leave: true });
+    expect(broker.group.left).toMatchObject([{ memberId: 'member-1' }]);
+    await member.membership.leave({ leave: true });
+    expect(broker.group.left).toHaveLength(1);
+  });
+});
+
 describe('a listener that throws', () => {
   it.each(['assigned', 'revoked', 'lost'] as const)('from %s ends the membership', async (type) => {
     const member = await startedMember();
@@ -183,6 +226,28 @@ describe('maxPollIntervalMs', () => {
     await member.membership.start();
     member.membership.handling();
     member.membership.idle();
+    const before = broker.callsOf('heartbeat').length;
+    await until(() => broker.callsOf('heartbeat').length > before + 10);
+    expect(member.failure).toBeUndefined();
+  });
+
+  it('counts hooks, too, and names the one that is stuck', async () => {
+    const member = newMember(broker.port, { maxPollIntervalMs: 50 });
+    await member.membership.start();
+    member.membership.busyWith('the revoked hook of t-3');
+    // Other partitions are read on meanwhile.
+    member.membership.idle();
+    await until(() => member.failure !== undefined);
+    expect(member.failure).toBeInstanceOf(MaxPollIntervalExceededError);
+    expect(member.failure?.message).toContain('The revoked hook of t-3 took longer than');
+    expect(broker.group.left[0]?.reason).toContain('one hook took longer');
+  });
+
+  it('does not count hooks that have ended', async () => {
+    const member = newMember(broker.port, { maxPollIntervalMs: 20 });
+    await member.membership.start();
+    member.membership.busyWith('the assigned hook of t-0');
+    member.membership.doneWith();
     const before = broker.callsOf('heartbeat').length;
     await until(() => broker.callsOf('heartbeat').length > before + 10);
     expect(member.failure).toBeUndefined();

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { OffsetCommitRequest, OffsetFetchRequest } from '@millrace/protocol';
 import { FencedInstanceError, RebalanceError, UnknownTopicError } from '@millrace/client';
 import { Deferred } from '../../../client/src/util/async.js';
 import { rejectionOf, until } from '../support/harness.js';
@@ -54,6 +55,7 @@ describe('a commit', () => {
       const thrown = await rejectionOf(member.membership.commit(member.rows(7)));
       expect(thrown).toBeInstanceOf(RebalanceError);
       expect(thrown).toMatchObject({ group: 'g', topic: 't', partition: 0 });
+      expect((thrown as Error).message).toContain('a longer sessionTimeoutMs');
       await until(() => member.toldOf('assigned').length === 2);
       expect(member.toldOf('lost')).toHaveLength(1);
     },
@@ -65,6 +67,8 @@ describe('a commit', () => {
     const thrown = await rejectionOf(member.membership.commit(member.rows(7).slice(2)));
     expect(thrown).toBeInstanceOf(RebalanceError);
     expect((thrown as Error).message).toContain('t-2 was not committed to group "g"');
+    // It has merely moved: nothing took too long.
+    expect((thrown as Error).message).not.toContain('sessionTimeoutMs');
     expect(member.toldOf('lost')).toEqual([]);
   });
 
@@ -116,7 +120,32 @@ describe('a commit', () => {
   });
 });
 
+it('commits go in as many requests as their metadata takes', async () => {
+  broker.createTopic('wide', 64);
+  const member = newMember(broker.port, { topics: ['wide'] });
+  await member.membership.start();
+  const metadata = 'x'.repeat(32_000);
+  await member.membership.commit(member.rows(7).map((row) => ({ ...row, metadata })));
+  expect(broker.group.offsets.size).toBe(64);
+  const requests = broker.callsOf('offsetCommit').map(({ request }) => request);
+  expect(requests.map((each) => (each as OffsetCommitRequest).entries.length)).toEqual([
+    24, 24, 16,
+  ]);
+});
+
 describe('reading offsets', () => {
+  it('asks for fewer at a time where the answer is too large', async () => {
+    const member = await startedMember();
+    const rows = member.rows(0).map((row, index) => ({ ...row, offset: index + 1 }));
+    await member.membership.commit(rows);
+    broker.intercept = ({ api, request }) =>
+      api === 'offsetFetch' && ((request as OffsetFetchRequest).entries?.length ?? 0) > 1
+        ? error('LIMIT_EXCEEDED')
+        : undefined;
+    const positions = await member.membership.fetchOffsets(member.membership.owned);
+    expect(positions.map((position) => position?.offset)).toEqual([1, 2, 3, 4]);
+  });
+
   it.each(passing)('goes on after %j', async (fault) => {
     const member = await startedMember();
     broker.failNext('offsetFetch', fault, 2);

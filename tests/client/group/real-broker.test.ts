@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   CONSUMER_PROTOCOL_TYPE,
+  createPartitionsApi,
   createTopicsApi,
   encodeSubscription,
   joinGroupApi,
@@ -168,6 +169,29 @@ describe('a member that dies', () => {
     const { memberId } = response;
     return (await connection.request(joinGroupApi, { ...request, memberId }, limits)).response;
   }
+});
+
+describe('a static leader that comes back', () => {
+  it('shares out the partitions that its topic got meanwhile, and only then', async () => {
+    const options = { group: 'static', groupInstanceId: 'one', topics: ['grows'] };
+    const topics = [{ name: 'grows', partitions: 2, config: [] }];
+    const before = newMember(port, options);
+    await before.cluster.ask(createTopicsApi, { topics, timeoutMs: 10_000 });
+    await before.membership.start();
+    const { generation } = before.membership;
+    await before.close();
+    const same = newMember(port, options);
+    await same.membership.start();
+    await same.membership.commit(same.rows(1));
+    expect(same.membership.generation).toBe(generation);
+    const more = [{ name: 'grows', partitions: 5 }];
+    await same.close();
+    const after = newMember(port, options);
+    await after.cluster.ask(createPartitionsApi, { topics: more, timeoutMs: 10_000 });
+    await after.membership.start();
+    await until(() => after.owned.length === 5);
+    expect(after.toldOf('lost')).toEqual([]);
+  });
 });
 
 describe('a broker that is killed and started again', () => {

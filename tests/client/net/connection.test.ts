@@ -1,7 +1,15 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
 import { Millrace, NotMillraceError, UnsupportedVersionError } from '@millrace/client';
-import { encodeResponseFrame, metadataApi } from '@millrace/protocol';
+import {
+  apis,
+  encodeErrorFrame,
+  encodeResponseFrame,
+  metadataApi,
+  NO_API_KEY,
+  NO_CORRELATION_ID,
+  ProtocolError,
+} from '@millrace/protocol';
 import { onNth, rejectionOf, until, useFakeBroker } from '../support/harness.js';
 
 const harness = useFakeBroker();
@@ -65,6 +73,51 @@ test('a broker that speaks other versions is refused with both ranges', async ()
   const error = await rejectionOf(client.admin.listTopics());
   expect(error).toBeInstanceOf(UnsupportedVersionError);
   expect((error as Error).message).toMatch(/produce 3 to 4.*needs version 0 to 0/);
+});
+
+test('a broker from before consumer groups serves the rest, and says what it lacks', async () => {
+  const { broker, client } = harness();
+  broker.createTopic('t');
+  const ofGroups = apis.filter(({ name }) => /group|coordinator|heartbeat|offset[CFD]/i.test(name));
+  const keys = new Set(ofGroups.map(({ apiKey }) => apiKey));
+  broker.offered = broker.offered.filter(({ apiKey }) => !keys.has(apiKey));
+  await client.producer().send('t', { value: 'v' });
+  for (const attempt of [
+    () => client.consumer({ group: 'g', topics: ['t'] }).start(),
+    () => client.admin.listGroups(),
+  ]) {
+    const error = await rejectionOf(attempt());
+    expect(error).toBeInstanceOf(UnsupportedVersionError);
+    expect((error as Error).message).toMatch(/does not offer consumer groups; update it/);
+  }
+});
+
+test('a request that no broker takes is not sent, and is final', async () => {
+  const { broker, client } = harness();
+  await client.connect();
+  const value = 'x'.repeat(32_000);
+  const config = Object.fromEntries(Array.from({ length: 40 }, (_, each) => [`k${each}`, value]));
+  const error = await rejectionOf(client.admin.createTopic({ name: 't', config }));
+  expect(error).toMatchObject({ code: 'FRAME_TOO_LARGE', retriable: false });
+  expect((error as Error).message).toContain('createTopics');
+  expect(broker.callsOf('createTopics')).toEqual([]);
+});
+
+test('a frame that the broker finds too large is final, for that one alone', async () => {
+  const { broker, client } = harness();
+  broker.createTopic('t');
+  const head = { apiKey: NO_API_KEY, apiVersion: 0, correlationId: NO_CORRELATION_ID };
+  const bytes = encodeErrorFrame(head, new ProtocolError('FRAME_TOO_LARGE'));
+  broker.intercept = ({ api, nth }) => {
+    if (api === 'describeTopics') return { kind: 'raw', bytes };
+    return api === 'metadata' && nth === 1 ? { kind: 'ignore' } : undefined;
+  };
+  const small = client.admin.listTopics();
+  const large = rejectionOf(client.admin.describeTopic('t'.repeat(200)));
+  expect(await large).toMatchObject({ code: 'FRAME_TOO_LARGE', retriable: false });
+  broker.cutAll();
+  await expect(small).resolves.toHaveLength(1);
+  expect(broker.callsOf('describeTopics')).toHaveLength(1);
 });
 
 test('garbage in the middle of a conversation costs the connection, not the work', async () => {

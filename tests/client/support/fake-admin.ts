@@ -44,6 +44,8 @@ export const COMMIT_TIME_MS = Date.UTC(2026, 0, 31, 12);
 /** The administration of a fake broker: what its groups hold, and what it was asked to change. */
 export class FakeAdmin {
   readonly groups = new Map<string, FakeGroup>();
+  /** Groups in one answer. */
+  groupsPerPage = Infinity;
   readonly configs = new Map<string, Map<string, string>>();
   readonly #broker: FakeBroker;
 
@@ -189,17 +191,21 @@ export class FakeAdmin {
     };
   }
 
-  #list({ states }: ListGroupsRequest) {
-    const groups = [...this.groups].filter(
-      ([, { state }]) => states.length === 0 || states.includes(state),
-    );
+  #list({ states, after }: ListGroupsRequest) {
+    const groups = [...this.groups]
+      .filter(([, { state }]) => states.length === 0 || states.includes(state))
+      .filter(([groupId]) => groupId > after)
+      .sort(([a], [b]) => (a < b ? -1 : 1));
     return {
-      groups: groups.map(([groupId, { protocolType, state, members }]) => ({
-        groupId,
-        protocolType,
-        state,
-        memberCount: members.length,
-      })),
+      more: groups.length > this.groupsPerPage,
+      groups: groups
+        .slice(0, this.groupsPerPage)
+        .map(([groupId, { protocolType, state, members }]) => ({
+          groupId,
+          protocolType,
+          state,
+          memberCount: members.length,
+        })),
     };
   }
 

@@ -5,6 +5,7 @@ import type { GroupMembership } from '../../../client/src/consumer/group-assignm
 import type {
   CommitRow,
   CommittedPosition,
+  LeaveOptions,
   MembershipListener,
 } from '../../../client/src/group/membership.js';
 import { ConnectionPool } from '../../../client/src/net/connection-pool.js';
@@ -23,7 +24,11 @@ export class FakeMembership implements GroupMembership {
   initial: readonly Name[] = [];
   /** Runs before a commit is stored; may throw or wait. */
   onCommit: (rows: readonly CommitRow[]) => Promise<void> = () => Promise.resolve();
+  /** As a member does before it joins. */
+  lookUpTopics: () => Promise<unknown> = () => Promise.resolve();
   handled = 0;
+  /** What hooks it was told of, and their ends. */
+  readonly hooks: string[] = [];
   left = false;
   readonly #broker: FakeBroker;
   readonly #listener: MembershipListener;
@@ -34,6 +39,7 @@ export class FakeMembership implements GroupMembership {
   }
 
   async start(): Promise<void> {
+    await this.lookUpTopics();
     await this.assign(...this.initial);
   }
 
@@ -66,8 +72,16 @@ export class FakeMembership implements GroupMembership {
     return Promise.resolve();
   }
 
-  leave(): Promise<void> {
-    this.log.push('leave');
+  busyWith(hook: string): void {
+    this.hooks.push(hook);
+  }
+
+  doneWith(): void {
+    this.hooks.push('done');
+  }
+
+  leave({ leave }: LeaveOptions = {}): Promise<void> {
+    this.log.push(leave === undefined ? 'leave' : `leave: ${leave}`);
     this.left = true;
     return Promise.resolve();
   }
@@ -82,7 +96,12 @@ export class FakeMembership implements GroupMembership {
     });
   }
 
+  cutOff(...names: readonly Name[]): void {
+    this.#listener.onCutOff(this.#partitions(names));
+  }
+
   lose(...names: readonly Name[]): Promise<void> {
+    this.cutOff(...names);
     return this.#listener.onLost(this.#partitions(names));
   }
 
@@ -139,6 +158,7 @@ export function member(
   );
   if (membership === undefined) throw new Error('It did not join');
   membership.initial = initial;
+  membership.lookUpTopics = () => cluster.topic('t');
   const close = async (): Promise<void> => {
     await consumer.close().catch(() => undefined);
     pool.close();

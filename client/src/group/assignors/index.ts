@@ -15,7 +15,7 @@ const assignors: Readonly<Record<AssignorName, Assignor>> = {
   'cooperative-sticky': cooperativeStickyAssignor,
 };
 
-/** @throws InvalidArgumentError for a name that is none */
+/** @throws InvalidArgumentError for what is neither a name nor an assignor */
 export function resolveAssignors(
   wanted: readonly (AssignorName | Assignor)[],
 ): readonly Assignor[] {
@@ -30,8 +30,22 @@ export function resolveAssignors(
 }
 
 function resolveAssignor(wanted: AssignorName | Assignor): Assignor {
-  if (typeof wanted === 'object') return wanted;
-  if (Object.hasOwn(assignors, wanted)) return assignors[wanted];
+  if (isAssignor(wanted)) return wanted;
   const known = Object.keys(assignors).join(', ');
+  if (typeof wanted !== 'string') {
+    throw new InvalidArgumentError(
+      `assignors must be names (${known}) or objects with a name and an assign function, not ` +
+        (typeof wanted === 'object' && (wanted as unknown) !== null
+          ? 'an object without them'
+          : String(wanted)),
+    );
+  }
+  if (Object.hasOwn(assignors, wanted)) return assignors[wanted];
   throw new InvalidArgumentError(`There is no assignor "${wanted}"; known are ${known}`);
+}
+
+function isAssignor(wanted: unknown): wanted is Assignor {
+  if (typeof wanted !== 'object' || wanted === null) return false;
+  const { name, assign } = wanted as Partial<Assignor>;
+  return typeof name === 'string' && name !== '' && typeof assign === 'function';
 }

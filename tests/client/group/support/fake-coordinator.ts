@@ -6,6 +6,8 @@ import {
   encodeResponseFrame,
   errorTable,
   FrameDecoder,
+  NO_API_KEY,
+  NO_CORRELATION_ID,
   ProtocolError,
   type Api,
   type ErrorName,
@@ -101,13 +103,23 @@ export class FakeCoordinator {
     socket.on('close', () => this.#sockets.delete(socket));
     socket.on('error', () => undefined);
     socket.on('data', (chunk) => {
-      for (const frame of decoder.push(chunk)) void this.#serve(socket, frame, connection);
+      try {
+        for (const frame of decoder.push(chunk)) void this.#serve(socket, frame, connection);
+      } catch (error) {
+        const head = { apiKey: NO_API_KEY, apiVersion: 0, correlationId: NO_CORRELATION_ID };
+        socket.end(encodeErrorFrame(head, error as ProtocolError));
+      }
     });
   }
 
   async #serve(socket: Socket, frame: Frame, connection: number): Promise<void> {
     const api = apiByKey(frame.apiKey) as Api<unknown, unknown>;
-    const request = api.decodeRequest(frame.fields);
+    let request: unknown;
+    try {
+      request = api.decodeRequest(frame.fields);
+    } catch (error) {
+      return void socket.write(encodeErrorFrame(frame, error as ProtocolError));
+    }
     const nth = this.callsOf(api.name).length + 1;
     const call = { api: api.name, request, nth, connection };
     this.calls.push(call);

@@ -1,6 +1,7 @@
 import {
   errorTable,
   ProtocolError,
+  type DescribeGroupsResponse,
   type ErrorName,
   type HeartbeatRequest,
   type JoinGroupRequest,
@@ -19,6 +20,8 @@ interface FakeMember {
   joined: ((response: JoinGroupResponse) => void) | undefined;
   synced: ((error: ProtocolError | undefined) => void) | undefined;
   assignment: Buffer;
+  /** It is always there, and never asks for anything. */
+  isGhost?: boolean;
 }
 
 const ok = { errorCode: 0, errorMessage: null };
@@ -47,11 +50,20 @@ export class FakeGroup {
         return this.#leave(request as LeaveGroupRequest);
       case 'offsetCommit':
         return this.#commit(request as OffsetCommitRequest, error);
+      case 'describeGroups':
+        return this.#describe();
       case 'offsetFetch':
         return this.#fetch(request as OffsetFetchRequest, error);
       default:
         throw new ProtocolError('UNKNOWN_API');
     }
+  }
+
+  /** A member that is part of every rebalance from now on. */
+  addGhost(memberId: string, metadata: Buffer): void {
+    const none = { joined: undefined, synced: undefined, assignment: Buffer.alloc(0) };
+    const terms = { groupInstanceId: null, metadata, protocol: '', isGhost: true };
+    this.members.set(memberId, { ...terms, ...none });
   }
 
   /** As when a member's session ends. */
@@ -87,6 +99,8 @@ export class FakeGroup {
       return refused('UNKNOWN_MEMBER_ID');
     }
     const [protocol] = request.protocols;
+    const returned = this.#replace(request, memberId);
+    if (returned !== undefined) return returned;
     return new Promise<JoinGroupResponse>((resolve) => {
       this.members.set(memberId, {
         groupInstanceId: request.groupInstanceId,
@@ -101,6 +115,20 @@ export class FakeGroup {
     });
   }
 
+  /** A static member that comes back to a stable group finds everything as it was. */
+  #replace({ groupInstanceId }: JoinGroupRequest, memberId: string): JoinGroupResponse | undefined {
+    const [oldId, old] =
+      [...this.members].find(([, each]) => each.groupInstanceId === groupInstanceId) ?? [];
+    if (groupInstanceId === null || old === undefined || oldId === memberId) return undefined;
+    if (this.state !== 'stable') return undefined;
+    const all = [...this.members].map(
+      ([id, each]) => [id === oldId ? memberId : id, each] as const,
+    );
+    this.members.clear();
+    for (const [id, each] of all) this.members.set(id, each);
+    return this.#joinedAs(memberId, old.protocol);
+  }
+
   readonly #known = new Set<string>();
 
   #wasKicked(memberId: string): boolean {
@@ -109,30 +137,42 @@ export class FakeGroup {
 
   #completeJoin(): void {
     const all = [...this.members];
-    if (all.length === 0 || all.some(([, { joined }]) => joined === undefined)) return;
+    const isLate = ({ joined, isGhost }: FakeMember): boolean =>
+      joined === undefined && isGhost !== true;
+    if (all.length === 0 || all.some(([, member]) => isLate(member))) return;
     this.generation += 1;
     this.state = 'syncing';
-    const [leaderId = '', leader] = all[0] ?? [];
+    const protocol = all.find(([, { isGhost }]) => isGhost !== true)?.[1].protocol ?? '';
     for (const [memberId, member] of all) {
       const { joined } = member;
       member.joined = undefined;
-      joined?.({
-        ...ok,
-        generation: this.generation,
-        protocolType: 'consumer',
-        protocolName: leader?.protocol ?? null,
-        leaderId,
-        memberId,
-        members:
-          memberId === leaderId
-            ? all.map(([id, { groupInstanceId, metadata }]) => ({
-                memberId: id,
-                groupInstanceId,
-                metadata,
-              }))
-            : [],
-      });
+      joined?.(this.#joinedAs(memberId, protocol));
     }
+  }
+
+  /** The first one leads. */
+  #joinedAs(memberId: string, protocolName: string): JoinGroupResponse {
+    const all = [...this.members];
+    const leaderId = all.find(([, { isGhost }]) => isGhost !== true)?.[0] ?? '';
+    const members = all.map(([id, { groupInstanceId, metadata }]) => {
+      return { memberId: id, groupInstanceId, metadata };
+    });
+    return {
+      ...{ ...ok, generation: this.generation, protocolType: 'consumer', protocolName },
+      ...{ leaderId, memberId, members: memberId === leaderId ? members : [] },
+    };
+  }
+
+  #describe(): DescribeGroupsResponse {
+    const { generation } = this;
+    const client = { clientId: 'test', clientHost: '127.0.0.1' };
+    const members = [...this.members].map(([memberId, member]) => {
+      const { groupInstanceId, metadata, assignment } = member;
+      return { memberId, groupInstanceId, ...client, metadata, assignment };
+    });
+    const state = this.state === 'stable' ? 'Stable' : 'PreparingRebalance';
+    const protocol = { protocolType: 'consumer', protocolName: 'x', coordinator: 1 };
+    return { groups: [{ ...ok, groupId: 'g', state, ...protocol, generation, members }] };
   }
 
   #sync(request: SyncGroupRequest): Promise<SyncGroupResponse> {

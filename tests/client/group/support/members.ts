@@ -18,6 +18,8 @@ export type Told =
 /** A member with its own client, and what it was told. */
 export class TestMember implements MembershipListener {
   readonly told: Told[] = [];
+  /** What it was told to have lost, at once. */
+  readonly cutOff: (readonly string[])[] = [];
   readonly events: ClientEvent[] = [];
   readonly membership: Membership;
   readonly cluster: Cluster;
@@ -80,6 +82,10 @@ export class TestMember implements MembershipListener {
   async onRevoked(partitions: readonly TopicPartition[]): Promise<void> {
     this.told.push({ type: 'revoked', partitions: names(partitions) });
     await this.during?.('revoked', partitions);
+  }
+
+  onCutOff(partitions: readonly TopicPartition[]): void {
+    this.cutOff.push(names(partitions));
   }
 
   async onLost(partitions: readonly TopicPartition[]): Promise<void> {
