@@ -4,10 +4,12 @@ import type { ConfigOption } from './config-option.js';
 import {
   defaultGroupConfig as groups,
   type GroupConfig,
+  MAX_GROUP_MEMBERS_BYTES,
   MAX_OFFSET_METADATA_BYTES,
 } from './groups/group-config.js';
 
 const KiB = 2 ** 10;
+const MiB = 2 ** 20;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
@@ -33,6 +35,23 @@ export const groupOptions = {
   maxGroupMetadataBytes: bytes(
     { default: groups.maxGroupMetadataBytes, min: KiB, max: MAX_GROUP_METADATA_BYTES },
     'What a member may say of itself for one assignor, and what it may be assigned.',
+  ),
+  maxGroupMembersBytes: bytes(
+    { default: groups.maxGroupMembersBytes, min: KiB, max: MAX_GROUP_MEMBERS_BYTES },
+    'What all members of one group may say of themselves for one assignor, their ids included.',
+  ),
+  maxGroupMemoryBytes: bytes(
+    { default: groups.maxGroupMemoryBytes, min: MiB, max: Number.MAX_SAFE_INTEGER },
+    'What the members of all groups may take: what they say of themselves and are assigned, and ' +
+      '1 KiB for each. More are told to try again later.',
+  ),
+  maxPendingMembers: count(
+    { default: groups.maxPendingMembers, min: 1, max: 1_000_000 },
+    'Ids given to new members of all groups that they have not joined with yet.',
+  ),
+  pendingMemberTimeoutMs: millis(
+    { default: groups.pendingMemberTimeoutMs, min: 1, max: HOUR_MS },
+    'How long a new member may take to join with its id, if its session timeout is not shorter.',
   ),
   offsetMetadataMaxBytes: bytes(
     { default: groups.offsetMetadataMaxBytes, min: 0, max: MAX_OFFSET_METADATA_BYTES },

@@ -51,8 +51,8 @@ export const MAX_GROUP_METADATA_BYTES = 1024 * 1024;
 /** Topics in a consumer's subscription, and in an assignment. */
 export const MAX_SUBSCRIBED_TOPICS = 10_000;
 
-/** Groups in one listGroups response: with four values each they fit into a header. */
-export const MAX_LISTED_GROUPS = 50_000;
+/** Groups in one listGroups response; where there are more, they are asked for page by page. */
+export const MAX_LISTED_GROUPS = 10_000;
 
 /** Committed offsets in one offsetFetch response: with nine values each they fit into a header. */
 export const MAX_FETCHED_OFFSETS = 25_000;

@@ -29,6 +29,17 @@ test('groups are listed by name, all or those in some states', async () => {
   );
 });
 
+test('more groups than fit into an answer are asked for page by page', async () => {
+  const { admin, fake } = await setUp();
+  const names = ['a', 'c', 'd', 'e', 'f', 'g'];
+  for (const name of names) fake.group(name);
+  fake.group('b').state = 'Dead';
+  for (fake.groupsPerPage of [1, 2, 4, 5, 6]) {
+    const listed = await admin.listGroups({ states: ['Empty'] });
+    expect(listed.map(({ groupId }) => groupId)).toEqual(names);
+  }
+});
+
 test('a group is described with what its members read', async () => {
   const { admin, fake, group } = await setUp();
   fake.join(group, 'shop', 't', [1, 0]);

@@ -5,7 +5,7 @@ import { DUMPABLE, dumpFile, kindOf } from '../inspect/dump-file.js';
 import type { FileKind } from '../inspect/dump-file.js';
 import { DamagedFileError } from '../inspect/dump-line.js';
 import type { SegmentDumpOptions } from '../inspect/dump-segment.js';
-import { isInUse } from '../inspect/running-broker.js';
+import { isInUse, mayChange } from '../inspect/running-broker.js';
 import { errnoOf } from '../storage/errors.js';
 import { EXIT_DAMAGED, EXIT_OK, Output, say } from './output.js';
 import { parseTool, UsageError } from './tool.js';
@@ -49,9 +49,13 @@ export async function dump(args: readonly string[]): Promise<number> {
   const files = command.args.map(toDump);
   const output = new Output();
   let code = EXIT_OK;
+  let told = false;
   for (const file of files) {
     const live = await isInUse(resolve(file.path));
-    if (live) say(`${file.path} is in use by a broker: its end may move`);
+    if (live && !told && (await mayChange(file.path))) {
+      say(`${file.path} is in use by a broker: its end may move`);
+      told = true;
+    }
     if (files.length > 1 && flags.json !== true) await output.line(`== ${file.path}`);
     if (!(await print(file, { ...options, live }, flags.json === true, output)))
       code = EXIT_DAMAGED;

@@ -1,3 +1,4 @@
+import { resolve, sep } from 'node:path';
 import { Command } from 'commander';
 import type { Finding } from '../inspect/findings.js';
 import { NotVerifiableError, verifyDirectory } from '../inspect/verify-directory.js';
@@ -25,7 +26,7 @@ export async function verify(args: readonly string[]): Promise<number> {
     .description('Checks a data directory that no broker has open; changes nothing.')
     .argument('<dir>', 'the data directory')
     .option('--topic <name>', 'only this topic')
-    .option('--json', 'one JSON object instead of lines and a table')
+    .option('--json', 'one JSON object instead of lines and a table, with whole paths')
     .addHelpText(
       'after',
       '\nExit code: 0 all good, 1 damage was found, 2 it could not be checked.',
@@ -35,7 +36,7 @@ export async function verify(args: readonly string[]): Promise<number> {
   const { topic, json = false } = command.opts<VerifyFlags>();
   const output = new Output();
   const progress = new ProgressLine(process.stderr);
-  const findings = new Findings(progress, json);
+  const findings = new Findings(progress, json, resolve(directory));
   try {
     const result = await verifyDirectory(directory, {
       topic,
@@ -62,6 +63,7 @@ class Findings {
   constructor(
     private readonly progress: ProgressLine,
     private readonly json: boolean,
+    private readonly directory: string,
   ) {}
 
   add(finding: Finding): void {
@@ -72,7 +74,9 @@ class Findings {
       return;
     }
     this.progress.clear();
-    process.stdout.write(`${findingLine(finding)}\n`);
+    // Paths are within the directory, which the last line names.
+    const line = findingLine(finding).replaceAll(this.directory + sep, '');
+    process.stdout.write(`${line}\n`);
   }
 }
 

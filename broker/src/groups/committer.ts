@@ -1,4 +1,9 @@
-import { CONSUMER_PROTOCOL_TYPE, MAX_FETCHED_OFFSETS, ProtocolError } from '@millrace/protocol';
+import {
+  CONSUMER_PROTOCOL_TYPE,
+  MAX_ENTRIES,
+  MAX_FETCHED_OFFSETS,
+  ProtocolError,
+} from '@millrace/protocol';
 import type {
   OffsetCommitEntry,
   OffsetCommitRequest,
@@ -78,7 +83,7 @@ export class Committer {
       throw new ProtocolError(
         'LIMIT_EXCEEDED',
         `group ${groupId} has ${all.length} offsets, more than the ${MAX_FETCHED_OFFSETS} of one ` +
-          'answer; ask for the partitions by name',
+          `answer; ask for them by topic id and partition, at most ${MAX_ENTRIES} at a time`,
       );
     }
     return { entries: all.map((row) => this.#fetched(row, row)) };
@@ -98,7 +103,6 @@ export class Committer {
     } catch (error) {
       outcome = rowError(error, `deleting offsets of group ${groupId}`, this.services.logger);
     }
-    this.groups.recount();
     return {
       entries: rows.map(({ key: { topicId, partition }, error }) => ({
         ...{ topicId, partition },

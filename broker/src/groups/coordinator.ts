@@ -21,10 +21,10 @@ import type {
 } from '@millrace/protocol';
 import { Committer } from './committer.js';
 import type { CoordinatorServices, GroupClient } from './coordinator-services.js';
-import { Group } from './group.js';
 import { GroupAdmin } from './group-admin.js';
 import { beingDeleted, requireGroupId, rowError, shuttingDown } from './group-errors.js';
 import { unknownMember } from './group-errors.js';
+import { listGroups } from './group-listing.js';
 import { groupStats } from './group-stats.js';
 import type { GroupStats } from './group-stats.js';
 import { GroupTable } from './group-table.js';
@@ -72,20 +72,19 @@ export class GroupCoordinator {
    */
   restore(groups: Iterable<StoredGroup>): void {
     for (const stored of groups) {
-      const group = Group.restored(stored);
-      this.#groups.put(group);
+      const group = this.#groups.restore(stored);
       for (const member of group.members.values()) this.#rebalancer.sessions.start(group, member);
     }
   }
 
-  /** Groups, those that only have offsets included. Takes a look at each of them. */
+  /** Groups, those that only have offsets included. */
   get groupCount(): number {
     return this.#groups.size;
   }
 
   /** What an operator watches; takes a look at each group. */
   get stats(): GroupStats {
-    return groupStats(this.#groups, this.#rebalancer.completed);
+    return groupStats(this.#groups, this.#rebalancer);
   }
 
   /** Every group, those that only have offsets included. */
@@ -122,8 +121,9 @@ export class GroupCoordinator {
    *
    * @param cancel as for {@link join}.
    * @throws ProtocolError REBALANCE_IN_PROGRESS, UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION,
-   *   FENCED_INSTANCE_ID, INCONSISTENT_GROUP_PROTOCOL, INVALID_ASSIGNMENT (only the leader),
-   *   COORDINATOR_NOT_AVAILABLE, SHUTTING_DOWN, INVALID_GROUP_ID
+   *   FENCED_INSTANCE_ID, INCONSISTENT_GROUP_PROTOCOL, INVALID_ASSIGNMENT and OVERLOADED
+   *   (maxGroupMemoryBytes) only for the leader, COORDINATOR_NOT_AVAILABLE,
+   *   SHUTTING_DOWN, INVALID_GROUP_ID
    */
   async sync(request: SyncGroupRequest, cancel?: AbortSignal): Promise<SyncGroupResponse> {
     this.#requireOpen(cancel);
@@ -179,9 +179,9 @@ export class GroupCoordinator {
     return this.#admin.describe(request);
   }
 
-  /** @throws ProtocolError LIMIT_EXCEEDED */
+  /** A page of the groups in some states, in the order of their ids. */
   list(request: ListGroupsRequest): ListGroupsResponse {
-    return this.#admin.list(request);
+    return listGroups(this.#groups, request);
   }
 
   /** Deletes groups that nobody is in, with their offsets; each row is durable or has its error. */

@@ -1,14 +1,9 @@
-import { groupStates, MAX_LISTED_GROUPS, ProtocolError } from '@millrace/protocol';
 import type {
   DeleteGroupsRequest,
   DeleteGroupsResponse,
   DescribedGroup,
   DescribeGroupsRequest,
   DescribeGroupsResponse,
-  GroupState,
-  ListedGroup,
-  ListGroupsRequest,
-  ListGroupsResponse,
   RowError,
 } from '@millrace/protocol';
 import type { CoordinatorServices } from './coordinator-services.js';
@@ -27,29 +22,6 @@ export class GroupAdmin {
 
   describe({ groupIds }: DescribeGroupsRequest): DescribeGroupsResponse {
     return { groups: groupIds.map((groupId) => this.#describe(groupId)) };
-  }
-
-  /** @throws ProtocolError LIMIT_EXCEEDED */
-  list({ states }: ListGroupsRequest): ListGroupsResponse {
-    const wanted = new Set<string>(states.length === 0 ? groupStates : states);
-    const groups: ListedGroup[] = [];
-    for (const { groupId, protocolType, state, members } of this.groups.values()) {
-      if (!wanted.has(state)) continue;
-      groups.push({ groupId, protocolType, state, memberCount: members.size });
-    }
-    if (wanted.has('Empty' satisfies GroupState)) {
-      for (const groupId of this.groups.storedOnly()) {
-        groups.push({ groupId, protocolType: '', state: 'Empty', memberCount: 0 });
-      }
-    }
-    if (groups.length > MAX_LISTED_GROUPS) {
-      throw new ProtocolError(
-        'LIMIT_EXCEEDED',
-        `${groups.length} groups are more than the ${MAX_LISTED_GROUPS} of one answer; ask for ` +
-          'those of one state',
-      );
-    }
-    return { groups };
   }
 
   async delete({ groupIds }: DeleteGroupsRequest): Promise<DeleteGroupsResponse> {

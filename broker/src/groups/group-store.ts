@@ -49,6 +49,14 @@ export interface StoredGroup {
   readonly members: readonly StoredMember[];
 }
 
+/** Hears which groups have offsets, in the very turn in which that changes. */
+export interface OffsetGroupsWatcher {
+  /** The group has offsets now, and had none. */
+  appeared(groupId: string): void;
+  /** The last offset of the group is gone. */
+  disappeared(groupId: string): void;
+}
+
 /**
  * What the coordinator needs to be durable. Changes of one group become durable and visible in the
  * order of the calls. Each promise resolves when the change is as durable as `acks=all` makes it,
@@ -67,4 +75,6 @@ export interface GroupStore {
   hasOffsets(groupId: string): boolean;
   /** Every group id that has offsets. */
   groupIds(): Iterable<string>;
+  /** One watcher, from now on: it takes the place of the one before. */
+  watchGroups(watcher: OffsetGroupsWatcher): void;
 }

@@ -1,26 +1,43 @@
 import { ProtocolError } from '@millrace/protocol';
 import type { CoordinatorServices } from './coordinator-services.js';
 import { Group } from './group.js';
+import { GroupMemory } from './group-memory.js';
+import type { StoredGroup } from './group-store.js';
 
 /**
  * The groups by id. A group that only ever had offsets committed to it (by a tool, or a consumer
  * that assigns its partitions itself) is in the store alone and has no object here.
  */
 export class GroupTable {
+  /** What the members of all groups take. */
+  readonly memory: GroupMemory;
   readonly #groups = new Map<string, Group>();
-  /** No fewer than the groups that are in the store alone. */
-  #storedOnlyAtMost = Infinity;
-  /** {@link #storedOnlyAtMost} is the very number. */
-  #counted = false;
+  /** Groups that are in the store alone: the store tells what changes there. */
+  #storedOnlyCount = 0;
 
-  constructor(private readonly services: Pick<CoordinatorServices, 'clock' | 'config' | 'store'>) {}
+  constructor(private readonly services: Pick<CoordinatorServices, 'clock' | 'config' | 'store'>) {
+    const { config, store } = services;
+    this.memory = new GroupMemory(config.maxGroupMemoryBytes);
+    this.#storedOnlyCount = [...store.groupIds()].length;
+    store.watchGroups({
+      appeared: (groupId) => {
+        if (!this.#groups.has(groupId)) this.#storedOnlyCount += 1;
+      },
+      disappeared: (groupId) => {
+        if (!this.#groups.has(groupId)) this.#storedOnlyCount -= 1;
+      },
+    });
+  }
 
   get(groupId: string): Group | undefined {
     return this.#groups.get(groupId);
   }
 
-  put(group: Group): void {
-    this.#groups.set(group.groupId, group);
+  /** The group as it was stored; it is there from now on. */
+  restore(stored: StoredGroup): Group {
+    const group = Group.restored(stored, this.memory);
+    this.#put(group);
+    return group;
   }
 
   /** Whether there is such a group, be it only its offsets. */
@@ -37,27 +54,21 @@ export class GroupTable {
     const known = this.#groups.get(groupId);
     if (known !== undefined) return known;
     if (!this.services.store.hasOffsets(groupId)) this.#requireRoom();
-    const group = new Group(groupId, this.services.clock.nowMs());
-    this.#groups.set(groupId, group);
+    const group = new Group(groupId, this.services.clock.nowMs(), this.memory);
+    this.#put(group);
     return group;
   }
 
   /** Lets go of a group that nothing is to be known of; its offsets stay in the store. */
   release(group: Group): void {
-    if (!group.unused || this.#groups.get(group.groupId) !== group) return;
-    this.remove(group);
-    this.#storedOnlyAtMost += 1;
+    if (group.unused) this.remove(group);
   }
 
   remove(group: Group): void {
-    if (this.#groups.get(group.groupId) !== group) return;
-    this.#groups.delete(group.groupId);
-    this.#counted = false;
-  }
-
-  /** Groups may have gone from the store. */
-  recount(): void {
-    this.#counted = false;
+    const { groupId } = group;
+    if (this.#groups.get(groupId) !== group) return;
+    this.#groups.delete(groupId);
+    if (this.services.store.hasOffsets(groupId)) this.#storedOnlyCount += 1;
   }
 
   values(): Iterable<Group> {
@@ -71,21 +82,25 @@ export class GroupTable {
     }
   }
 
-  get size(): number {
-    return this.#groups.size + [...this.storedOnly()].length;
+  /** How many {@link storedOnly} gives. */
+  get storedOnlyCount(): number {
+    return this.#storedOnlyCount;
   }
 
-  /**
-   * Counts only when it could matter and something has changed: that takes a look at each group.
-   */
+  get size(): number {
+    return this.#groups.size + this.#storedOnlyCount;
+  }
+
+  #put(group: Group): void {
+    const { groupId } = group;
+    const isNew = !this.#groups.has(groupId);
+    this.#groups.set(groupId, group);
+    if (isNew && this.services.store.hasOffsets(groupId)) this.#storedOnlyCount -= 1;
+  }
+
   #requireRoom(): void {
     const { maxGroups } = this.services.config;
-    if (this.#groups.size + this.#storedOnlyAtMost < maxGroups) return;
-    if (!this.#counted) {
-      this.#storedOnlyAtMost = this.size - this.#groups.size;
-      this.#counted = true;
-    }
-    if (this.#groups.size + this.#storedOnlyAtMost < maxGroups) return;
+    if (this.size < maxGroups) return;
     throw new ProtocolError(
       'LIMIT_EXCEEDED',
       `this broker has its maxGroups of ${maxGroups}; delete groups that nobody needs any more`,

@@ -1,8 +1,10 @@
 import type { GroupProtocol, GroupState } from '@millrace/protocol';
 import { ConsumerOwnership } from './consumer-ownership.js';
 import { fencedInstance, unknownInstance, unknownMember } from './group-errors.js';
+import type { GroupMemory } from './group-memory.js';
 import type { StoredGroup } from './group-store.js';
 import { Member } from './member.js';
+import type { MemberTerms } from './member.js';
 
 /** What the leader gave out, while it is being stored. */
 export type Assignments = ReadonlyMap<string, Buffer>;
@@ -22,8 +24,11 @@ export class Group {
   /** What the members of the current generation speak; null = none. */
   protocolName: string | null = null;
   leaderId: string | null = null;
+  /** By their ids; changed here alone. */
   readonly members = new Map<string, Member>();
-  /** Ids that were given out and not come back with yet, with what cancels their expiry. */
+  /** What the answer to the leader takes at most: ids and metadata of all members. */
+  membersBytes = 0;
+  /** Of {@link PendingMembers}: ids that are no members yet, with what cancels their expiry. */
   pending: Map<string, () => void> | undefined;
   /** The first rebalance of an empty group waits for more members. */
   gathering = false;
@@ -40,13 +45,15 @@ export class Group {
   constructor(
     readonly groupId: string,
     nowMs: number,
+    /** What the members of all groups take, these included. */
+    readonly memory: GroupMemory,
   ) {
     this.stateTimeMs = nowMs;
   }
 
   /** A group as it was stored; one whose members make no sense is Empty. */
-  static restored(stored: StoredGroup): Group {
-    const group = new Group(stored.groupId, stored.stateTimeMs);
+  static restored(stored: StoredGroup, memory: GroupMemory): Group {
+    const group = new Group(stored.groupId, stored.stateTimeMs, memory);
     group.generation = stored.generation;
     group.protocolType = stored.protocolType;
     const { protocolName, members } = stored;
@@ -56,7 +63,7 @@ export class Group {
       ids.size === members.length &&
       members.every(({ memberId, protocols }) => memberId !== '' && protocols.length > 0);
     if (!readable || members.length === 0) return group;
-    for (const member of members) group.members.set(member.memberId, Member.restored(member));
+    for (const member of members) group.#put(Member.restored(member));
     group.state = 'Stable';
     group.protocolName = protocolName;
     const leader = stored.leaderId !== null && ids.has(stored.leaderId) ? stored.leaderId : null;
@@ -76,7 +83,7 @@ export class Group {
   }
 
   add(member: Member): void {
-    this.members.set(member.memberId, member);
+    this.#put(member);
     this.leaderId ??= member.memberId;
     this.gathered = true;
   }
@@ -84,7 +91,7 @@ export class Group {
   remove(member: Member): void {
     // What the member had stays its own until the next generation, so look at it before it goes.
     this.#knowOwnership();
-    this.members.delete(member.memberId);
+    this.#take(member);
     if (this.leaderId !== member.memberId) return;
     this.leaderId = this.members.keys().next().value ?? null;
   }
@@ -93,10 +100,17 @@ export class Group {
   replace(old: Member, successor: Member): void {
     successor.assignment = old.assignment;
     const leads = this.leaderId === old.memberId;
-    this.members.delete(old.memberId);
-    this.members.set(successor.memberId, successor);
+    this.#take(old);
+    this.#put(successor);
     if (leads) this.leaderId = successor.memberId;
     this.#ownership?.rename(old.memberId, successor.memberId);
+  }
+
+  /** A member says something else of itself. */
+  renew(member: Member, terms: MemberTerms): void {
+    this.#count(member, -1);
+    member.setTerms(terms);
+    this.#count(member, 1);
   }
 
   /** Searched for: it is asked for only when a static member comes, goes or is in doubt. */
@@ -130,7 +144,7 @@ export class Group {
 
   get allJoined(): boolean {
     for (const member of this.members.values()) if (!member.joined) return false;
-    return this.pending === undefined || this.pending.size === 0;
+    return true;
   }
 
   get allSynced(): boolean {
@@ -183,7 +197,9 @@ export class Group {
   /** What the leader gave out is in force. Without members it says that nobody has anything. */
   assign(assignments: Assignments): void {
     for (const member of this.members.values()) {
+      const before = member.assignment;
       member.assignment = assignments.get(member.memberId) ?? Buffer.alloc(0);
+      this.memory.bytes += member.assignment.length - before.length;
     }
     this.#ownership = undefined;
   }
@@ -209,6 +225,20 @@ export class Group {
   get unused(): boolean {
     const pending = this.pending?.size ?? 0;
     return this.state === 'Empty' && this.generation === 0 && pending + this.commitsUnderWay === 0;
+  }
+
+  #put(member: Member): void {
+    this.members.set(member.memberId, member);
+    this.#count(member, 1);
+  }
+
+  #take(member: Member): void {
+    if (this.members.delete(member.memberId)) this.#count(member, -1);
+  }
+
+  #count({ assignment, size }: Member, sign: 1 | -1): void {
+    this.membersBytes += sign * size.answerBytes;
+    this.memory.bytes += sign * (size.memoryBytes + assignment.length);
   }
 
   #allSupport(protocolName: string, except: Member | undefined): boolean {

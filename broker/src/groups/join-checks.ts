@@ -1,10 +1,17 @@
-import { MAX_GROUP_ID_LENGTH, ProtocolError } from '@millrace/protocol';
-import type { JoinGroupRequest } from '@millrace/protocol';
+import {
+  CONSUMER_PROTOCOL_TYPE,
+  decodeSubscription,
+  MAX_GROUP_ID_LENGTH,
+  ProtocolError,
+} from '@millrace/protocol';
+import type { GroupProtocol, JoinGroupRequest } from '@millrace/protocol';
 import { requireGroupId } from './group-errors.js';
 import type { GroupConfig } from './group-config.js';
 
 /** Characters of a group instance id. */
 const MAX_INSTANCE_ID_LENGTH = MAX_GROUP_ID_LENGTH;
+/** Characters of a protocol type, which a group keeps, and of the name of a protocol. */
+const MAX_PROTOCOL_NAME_LENGTH = MAX_GROUP_ID_LENGTH;
 
 /**
  * Checks what can be said of a join without a look at the group.
@@ -55,6 +62,14 @@ function checkProtocols(request: JoinGroupRequest, config: GroupConfig): void {
       `group ${groupId}: a member names its protocol type and at least one protocol`,
     );
   }
+  for (const name of [protocolType, ...protocols.map((each) => each.name)]) {
+    if (name.length <= MAX_PROTOCOL_NAME_LENGTH) continue;
+    throw new ProtocolError(
+      'INVALID_REQUEST',
+      `group ${groupId}: a protocol type, or the name of a protocol, has ${name.length} ` +
+        `characters; ${MAX_PROTOCOL_NAME_LENGTH} are the most`,
+    );
+  }
   const names = new Set<string>();
   for (const { name, metadata } of protocols) {
     if (names.has(name)) {
@@ -71,5 +86,20 @@ function checkProtocols(request: JoinGroupRequest, config: GroupConfig): void {
           `more than the maxGroupMetadataBytes of ${config.maxGroupMetadataBytes}`,
       );
     }
+    if (protocolType === CONSUMER_PROTOCOL_TYPE) checkSubscription(groupId, { name, metadata });
+  }
+}
+
+/** The leader reads what all others say: who says what nobody can read is told so itself. */
+function checkSubscription(groupId: string, { name, metadata }: GroupProtocol): void {
+  try {
+    decodeSubscription(metadata);
+  } catch (error) {
+    const why = error instanceof ProtocolError ? error.message : String(error);
+    throw new ProtocolError(
+      'INVALID_REQUEST',
+      `group ${groupId}: the metadata for protocol "${name}" of a "${CONSUMER_PROTOCOL_TYPE}" is ` +
+        `no subscription: ${why}`,
+    );
   }
 }

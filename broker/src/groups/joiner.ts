@@ -9,6 +9,7 @@ import type { GroupTable } from './group-table.js';
 import { checkJoin } from './join-checks.js';
 import { Member } from './member.js';
 import type { MemberTerms } from './member.js';
+import { sizeOfMember } from './member-size.js';
 import type { Rebalancer } from './rebalancer.js';
 import { Waiter } from './waiter.js';
 
@@ -53,8 +54,12 @@ export class Joiner {
     const holder = groupInstanceId === null ? undefined : group.staticMember(groupInstanceId);
     requireFit(group, join.request, holder);
     const memberId = this.#newMemberId(join);
-    if (holder !== undefined) return this.#replace(group, holder, memberId, join);
+    if (holder !== undefined) {
+      this.#requireSize(group, memberId, join, holder);
+      return this.#replace(group, holder, memberId, join);
+    }
     this.#requireRoom(group, group.members.size);
+    this.#requireSize(group, memberId, join, undefined);
     if (groupInstanceId === null) return Promise.resolve(this.#askBack(group, memberId, join));
     return this.#add(group, memberId, join);
   }
@@ -64,30 +69,27 @@ export class Joiner {
     const group = this.groups.get(groupId);
     if (group === undefined) throw unknownMember(groupId, memberId);
     if (group.state === 'Dead') throw beingDeleted(groupId);
-    const stopExpiry = groupInstanceId === null ? group.pending?.get(memberId) : undefined;
-    if (stopExpiry !== undefined) {
+    const { pending } = this.rebalancer;
+    if (groupInstanceId === null && pending.has(group, memberId)) {
       requireFit(group, join.request, undefined);
       this.#requireRoom(group, group.members.size);
-      stopExpiry();
-      group.pending?.delete(memberId);
+      this.#requireSize(group, memberId, join, undefined);
+      pending.remove(group, memberId);
       return this.#add(group, memberId, join);
     }
     const member = group.requireMember(memberId, groupInstanceId);
     requireFit(group, join.request, member);
+    this.#requireSize(group, memberId, join, member);
     return this.#joinAgain(group, member, join);
   }
 
   /** KIP-394: who did not hear its id, for what reason ever, leaves no member behind. */
   #askBack(group: Group, memberId: string, { request }: Join): JoinGroupResponse {
     const { groupId, sessionTimeoutMs } = request;
-    const pending = (group.pending ??= new Map<string, () => void>());
-    this.#requireRoom(group, pending.size);
-    const expire = (): void => {
-      pending.delete(memberId);
-      this.rebalancer.completeIfAllJoined(group);
+    this.#requireRoom(group, group.pending?.size ?? 0);
+    this.rebalancer.pending.add(group, memberId, sessionTimeoutMs, () => {
       this.groups.release(group);
-    };
-    pending.set(memberId, this.services.clock.after(sessionTimeoutMs, expire));
+    });
     const required = new ProtocolError(
       'MEMBER_ID_REQUIRED',
       `group ${groupId}: join again with member id ${memberId}`,
@@ -108,14 +110,14 @@ export class Joiner {
     const current = group.state === 'CompletingRebalance' || (group.state === 'Stable' && !leads);
     if (unchanged && current) {
       // It did not get the answer to its last join. A leader's join in Stable asks for a rebalance.
-      member.terms = join.terms;
+      group.renew(member, join.terms);
       this.rebalancer.sessions.touch(group, member);
       return Promise.resolve(this.rebalancer.joinResponse(group, member));
     }
     if (group.state === 'PreparingRebalance' && !member.joined) {
       this.#shed(group, member);
     }
-    member.terms = join.terms;
+    group.renew(member, join.terms);
     const what = unchanged ? 'joined again' : 'joined again with other metadata';
     return this.#awaitGeneration(group, member, join, `member ${member.memberId} ${what}`);
   }
@@ -198,6 +200,29 @@ export class Joiner {
   #requireRoom(group: Group, taken: number): void {
     const { groupMaxMembers } = this.services.config;
     if (taken >= groupMaxMembers) throw tooMany(group.groupId, groupMaxMembers);
+  }
+
+  /**
+   * Whether there is room for what a member says, in the answer to the leader and in memory. What
+   * is no larger than before always has its room.
+   *
+   * @param before the member itself, or the one whose place it takes.
+   * @throws ProtocolError GROUP_MAX_SIZE_REACHED, OVERLOADED
+   */
+  #requireSize(group: Group, memberId: string, join: Join, before: Member | undefined): void {
+    const { maxGroupMembersBytes } = this.services.config;
+    const { groupId, groupInstanceId } = join.request;
+    const size = sizeOfMember(memberId, groupInstanceId, join.terms);
+    const moreBytes = size.answerBytes - (before?.size.answerBytes ?? 0);
+    if (moreBytes > 0 && group.membersBytes + moreBytes > maxGroupMembersBytes) {
+      throw new ProtocolError(
+        'GROUP_MAX_SIZE_REACHED',
+        `group ${groupId}: ids and metadata of its ${group.members.size} members have ` +
+          `${group.membersBytes} bytes, ${moreBytes} more do not fit into the ` +
+          `maxGroupMembersBytes of ${maxGroupMembersBytes}; have fewer members, or subscribe to fewer topics`,
+      );
+    }
+    group.memory.requireRoom(groupId, size.memoryBytes - (before?.size.memoryBytes ?? 0));
   }
 
   /** A group that is larger than a lowered limit gets smaller by those who join again last. */

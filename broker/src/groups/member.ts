@@ -1,5 +1,7 @@
 import type { GroupProtocol, JoinGroupResponse, SyncGroupResponse } from '@millrace/protocol';
 import type { StoredMember } from './group-store.js';
+import { sizeOfMember } from './member-size.js';
+import type { MemberSize } from './member-size.js';
 import type { Waiter } from './waiter.js';
 
 /** What a member says of itself when it joins. */
@@ -30,12 +32,31 @@ export class Member {
   invalidAssignments = 0;
   /** Ends its session's timer; undefined while none runs. */
   stopSession: (() => void) | undefined;
+  #terms: MemberTerms;
+  #size: MemberSize;
 
   constructor(
     readonly memberId: string,
     readonly groupInstanceId: string | null,
-    public terms: MemberTerms,
-  ) {}
+    terms: MemberTerms,
+  ) {
+    this.#terms = terms;
+    this.#size = sizeOfMember(memberId, groupInstanceId, terms);
+  }
+
+  get terms(): MemberTerms {
+    return this.#terms;
+  }
+
+  get size(): MemberSize {
+    return this.#size;
+  }
+
+  /** It says something else from now on; for its group, which counts what members take. */
+  setTerms(terms: MemberTerms): void {
+    this.#terms = terms;
+    this.#size = sizeOfMember(this.memberId, this.groupInstanceId, terms);
+  }
 
   static restored(stored: StoredMember): Member {
     const { clientId, clientHost, sessionTimeoutMs, rebalanceTimeoutMs, protocols } = stored;

@@ -62,11 +62,9 @@ export class Membership {
   }
 
   #remove(group: Group, { memberId, groupInstanceId, reason }: LeavingMember): void {
-    const stopExpiry = groupInstanceId === null ? group.pending?.get(memberId) : undefined;
-    if (stopExpiry !== undefined) {
-      stopExpiry();
-      group.pending?.delete(memberId);
-      this.rebalancer.completeIfAllJoined(group);
+    const { pending } = this.rebalancer;
+    if (groupInstanceId === null && pending.has(group, memberId)) {
+      pending.remove(group, memberId);
       this.groups.release(group);
       return;
     }

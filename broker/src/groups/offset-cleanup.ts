@@ -35,7 +35,7 @@ export class OffsetCleanup {
       // An offset that a tool has set since counts from then on.
       const expired = rows.filter((row) => Math.max(row.commitTimeMs, emptySinceMs) <= oldestMs);
       if (expired.length === rows.length) await this.#removeGroup(groupId, rows.length);
-      else if (expired.length > 0) await this.#remove(groupId, expired);
+      else if (expired.length > 0) await this.services.store.deleteOffsets(groupId, expired);
     });
   }
 
@@ -43,7 +43,7 @@ export class OffsetCleanup {
   async forgetTopic(topicId: string): Promise<void> {
     await this.#forEachGroup('removing offsets of a deleted topic', async (groupId) => {
       const gone = this.#committed(groupId).filter((row) => row.topicId === topicId);
-      if (gone.length > 0) await this.#remove(groupId, gone);
+      if (gone.length > 0) await this.services.store.deleteOffsets(groupId, gone);
     });
   }
 
@@ -71,11 +71,6 @@ export class OffsetCleanup {
     const rows = this.services.store.allCommitted(groupId);
     this.#rowsThisTurn += rows.length;
     return rows;
-  }
-
-  async #remove(groupId: string, rows: readonly CommitRow[]): Promise<void> {
-    await this.services.store.deleteOffsets(groupId, rows);
-    this.groups.recount();
   }
 
   async #removeGroup(groupId: string, offsets: number): Promise<void> {

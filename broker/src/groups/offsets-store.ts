@@ -2,7 +2,8 @@ import { ByteChunks, ProtocolError } from '@millrace/protocol';
 import type { PartitionKey } from '@millrace/protocol';
 import type { Logger } from 'pino';
 import { storageFailure } from '../storage/errors.js';
-import type { CommitRow, CommittedOffset, GroupStore, StoredGroup } from './group-store.js';
+import type { CommitRow, CommittedOffset, GroupStore } from './group-store.js';
+import type { OffsetGroupsWatcher, StoredGroup } from './group-store.js';
 import { fitsAlone, packBatches, recordBytes } from './offsets-batches.js';
 import type { BatchBounds } from './offsets-batches.js';
 import { encodeGroupKey, encodeGroupValue } from './offsets-codec.js';
@@ -43,6 +44,7 @@ export class OffsetsStore implements GroupStore {
   /** The appends under way; undefined when nothing waits. */
   #running: Promise<void> | undefined;
   #closing = false;
+  #watcher: OffsetGroupsWatcher | undefined;
 
   constructor(services: OffsetsStoreServices) {
     this.#services = services;
@@ -82,7 +84,7 @@ export class OffsetsStore implements GroupStore {
    */
   async forgetTopic(topicId: string): Promise<void> {
     const keys = this.#table.keysOfTopic(topicId);
-    for (const { groupId, partition } of keys) this.#table.delete(groupId, topicId, partition);
+    for (const key of keys) this.#apply({ ...key, committed: undefined });
     try {
       for (let at = 0; at < keys.length; at += REMOVALS_AT_A_TIME) {
         const some = keys.slice(at, at + REMOVALS_AT_A_TIME);
@@ -112,6 +114,10 @@ export class OffsetsStore implements GroupStore {
 
   groupIds(): Iterable<string> {
     return this.#table.groupIds();
+  }
+
+  watchGroups(watcher: OffsetGroupsWatcher): void {
+    this.#watcher = watcher;
   }
 
   /** Refuses new changes; resolves when those under way are done. Idempotent. */
@@ -202,10 +208,15 @@ export class OffsetsStore implements GroupStore {
   }
 
   #apply({ groupId, topicId, partition, committed }: OffsetChange): void {
-    if (committed === undefined) this.#table.delete(groupId, topicId, partition);
+    const table = this.#table;
+    const had = table.hasGroup(groupId);
+    if (committed === undefined) table.delete(groupId, topicId, partition);
     else if (this.#services.topicExists(topicId)) {
-      this.#table.set(groupId, topicId, partition, committed);
+      table.set(groupId, topicId, partition, committed);
     }
+    const has = table.hasGroup(groupId);
+    if (has && !had) this.#watcher?.appeared(groupId);
+    else if (had && !has) this.#watcher?.disappeared(groupId);
   }
 }
 

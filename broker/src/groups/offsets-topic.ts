@@ -5,6 +5,7 @@ import type { Partition } from '../topics/partition.js';
 import type { Topic, TopicRegistry } from '../topics/topic-registry.js';
 
 const MiB = 2 ** 20;
+const DAY_MS = 86_400_000;
 
 /** Small segments: only sealed ones are compacted, and a start reads what is left of all of them. */
 const SEGMENT_BYTES = 32 * MiB;
@@ -15,6 +16,13 @@ const topicConfig: Readonly<Record<string, string>> = {
   'cleanup.policy': 'compact',
   'segment.bytes': String(SEGMENT_BYTES),
   'max.message.bytes': String(MAX_MESSAGE_BYTES),
+  // Whatever the broker's defaults for its users' topics are: a start reads what is not compacted.
+  'segment.ms': String(DAY_MS),
+  'min.cleanable.dirty.ratio': '0.5',
+  'min.compaction.lag.ms': '0',
+  'max.compaction.lag.ms': '-1',
+  'delete.retention.ms': String(DAY_MS),
+  'message.timestamp.type': 'CreateTime',
   // The broker's own clock may step back; its records are never refused for that.
   'message.timestamp.after.max.ms': String(Number.MAX_SAFE_INTEGER),
 };

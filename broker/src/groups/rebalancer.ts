@@ -10,6 +10,7 @@ import {
   unknownMember,
 } from './group-errors.js';
 import type { Member } from './member.js';
+import { PendingMembers } from './pending-members.js';
 import { SessionTimers } from './session-timers.js';
 
 /**
@@ -17,17 +18,19 @@ import { SessionTimers } from './session-timers.js';
  * (`GroupMetadataManager`, `ClassicGroup`):
  *
  *   Empty, Stable, CompletingRebalance ─ prepare ─► PreparingRebalance
- *   PreparingRebalance ─ all joined, or time is up ─► CompletingRebalance, or Empty when nobody did
+ *   PreparingRebalance ─ all members joined, or time is up ─► CompletingRebalance, or Empty when nobody did
  *   CompletingRebalance ─ the leader's assignments are stored ─► Stable (`Synchronizer`)
  */
 export class Rebalancer {
   readonly sessions: SessionTimers;
+  readonly pending: PendingMembers;
   /** Generations begun since the start, those of groups that became empty included. */
   completed = 0;
   /** Groups that have become Empty, while that is being stored. */
   readonly #emptied = new Map<string, Promise<void>>();
 
   constructor(private readonly services: CoordinatorServices) {
+    this.pending = new PendingMembers(services);
     this.sessions = new SessionTimers(services.clock, (group, member) => {
       this.remove(group, member, 'its session timed out');
     });
@@ -119,8 +122,7 @@ export class Rebalancer {
   abandon(group: Group, reason: 'closing' | 'deleting'): void {
     const error = reason === 'closing' ? shuttingDown() : beingDeleted(group.groupId);
     group.setTimer(undefined);
-    for (const stop of group.pending?.values() ?? []) stop();
-    group.pending = undefined;
+    this.pending.clear(group);
     group.storing = undefined;
     for (const member of group.members.values()) {
       this.sessions.stop(member);

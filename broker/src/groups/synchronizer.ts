@@ -59,6 +59,7 @@ export class Synchronizer {
   ): Promise<SyncGroupResponse> {
     const { sessions } = this.rebalancer;
     const leads = group.leaderId === member.memberId && group.storing === undefined;
+    if (leads) this.#requireMemory(group, member, request);
     const assignments = leads ? this.#checked(group, member, request) : undefined;
     member.sync?.fail(askedAgain(group.groupId, member.memberId));
     const waiter = new Waiter<SyncGroupResponse>(cancel, () => {
@@ -71,6 +72,15 @@ export class Synchronizer {
     sessions.stop(member);
     if (assignments !== undefined) void this.#distribute(group, assignments);
     return waiter.answered;
+  }
+
+  /** The generation stays as it is: the leader may try again until the rebalance timeout. */
+  #requireMemory(group: Group, leader: Member, { assignments }: SyncGroupRequest): void {
+    let moreBytes = 0;
+    for (const { assignment } of assignments) moreBytes += assignment.length;
+    for (const { assignment } of group.members.values()) moreBytes -= assignment.length;
+    this.rebalancer.sessions.touch(group, leader);
+    group.memory.requireRoom(group.groupId, moreBytes);
   }
 
   /** The leader's assignments by member. When they make no sense the group rebalances. */

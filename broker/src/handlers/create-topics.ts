@@ -6,7 +6,7 @@ import type {
   CreateTopicsResult,
 } from '@millrace/protocol';
 import { largestBatchBytes } from '../config.js';
-import { refuseInternalTopic } from '../topics/internal-topics.js';
+import { refuseReservedName } from '../topics/internal-topics.js';
 import { reply } from './handler.js';
 import type { Handler, Reply } from './handler.js';
 import { rowFailure } from './row-error.js';
@@ -28,7 +28,7 @@ export class CreateTopicsHandler implements Handler<CreateTopicsRequest, CreateT
   async #create({ name, partitions, config }: CreateTopicsEntry): Promise<CreateTopicsResult> {
     const { config: limits, logger, storage } = this.services;
     try {
-      refuseInternalTopic(name, 'be created');
+      refuseReservedName(name);
       refuseUnsendable(config, largestBatchBytes(limits));
       const spec = { name, partitions, config: Object.fromEntries(config) };
       const topic = await storage.topics.create(spec);

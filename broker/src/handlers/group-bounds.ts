@@ -1,19 +1,17 @@
 import { CLIENT_MAX_HEADER_BYTES, MAX_HEADER_ELEMENTS, ProtocolError } from '@millrace/protocol';
+import { encodedBytesAtMost } from '../groups/answer-size.js';
 
 /** A group in a response, as far as its size goes. */
 interface SizedGroup {
-  readonly members: readonly SizedMember[];
-}
-
-interface SizedMember {
-  readonly metadata: Buffer;
-  readonly assignment?: Buffer;
+  readonly members: readonly object[];
 }
 
 /** Values in a response: of a group without its members, and of a member. */
 const VALUES = { perGroup: 10, perMember: 7 } as const;
-/** What ids, names and lengths take is left free. */
-const MAX_MEMBERS_BYTES = CLIENT_MAX_HEADER_BYTES / 2;
+/** What comes before the rows of a response. */
+const ENVELOPE_BYTES = 1024;
+/** What the rows of a response may take, or no client reads it. */
+const MAX_ROWS_BYTES = CLIENT_MAX_HEADER_BYTES - ENVELOPE_BYTES;
 
 /**
  * Refuses an answer about members that fits into no header, before it is encoded.
@@ -24,15 +22,29 @@ export function refuseLargeMembers(api: string, groups: readonly SizedGroup[]): 
   let bytes = 0;
   for (const group of groups) {
     members += group.members.length;
-    for (const { metadata, assignment } of group.members) {
-      bytes += metadata.length + (assignment?.length ?? 0);
-    }
+    bytes += encodedBytesAtMost(group);
   }
   const values = groups.length * VALUES.perGroup + members * VALUES.perMember;
-  if (values <= MAX_HEADER_ELEMENTS && bytes <= MAX_MEMBERS_BYTES) return;
+  if (values <= MAX_HEADER_ELEMENTS && bytes <= MAX_ROWS_BYTES) return;
   throw new ProtocolError(
     'LIMIT_EXCEEDED',
-    `${api}: ${groups.length} groups with ${members} members, of ${bytes} bytes of metadata and ` +
-      `assignments, do not fit into one response; ask for fewer groups, or have fewer members`,
+    `${api}: ${groups.length} groups with ${members} members, of ${bytes} bytes with metadata ` +
+      'and assignments, do not fit into one response; ask for fewer groups, or have fewer members',
+  );
+}
+
+/**
+ * Refuses an answer about offsets that fits into no header: each may come with some text.
+ * @throws ProtocolError LIMIT_EXCEEDED
+ */
+export function refuseLargeOffsets(api: string, groupId: string, offsets: readonly object[]): void {
+  let bytes = 0;
+  for (const row of offsets) bytes += encodedBytesAtMost(row);
+  if (bytes <= MAX_ROWS_BYTES) return;
+  throw new ProtocolError(
+    'LIMIT_EXCEEDED',
+    `${api}: ${offsets.length} offsets of group ${groupId}, of ${bytes} bytes with the texts ` +
+      'that were committed with them, do not fit into one response; ask for fewer partitions at a ' +
+      'time, by topic id and partition',
   );
 }

@@ -4,7 +4,7 @@ import { reply } from './handler.js';
 import type { Handler, Reply } from './handler.js';
 import type { HandlerServices } from './services.js';
 
-/** Tells which groups there are. */
+/** Tells which groups there are, a page at a time. */
 export class ListGroupsHandler implements Handler<ListGroupsRequest, ListGroupsResponse> {
   readonly api = listGroupsApi;
 

@@ -1,5 +1,6 @@
 import { offsetFetchApi } from '@millrace/protocol';
 import type { OffsetFetchRequest, OffsetFetchResponse } from '@millrace/protocol';
+import { refuseLargeOffsets } from './group-bounds.js';
 import { reply } from './handler.js';
 import type { Handler, Reply } from './handler.js';
 import type { HandlerServices } from './services.js';
@@ -11,6 +12,8 @@ export class OffsetFetchHandler implements Handler<OffsetFetchRequest, OffsetFet
   constructor(private readonly services: HandlerServices) {}
 
   handle(request: OffsetFetchRequest): Reply<OffsetFetchResponse> {
-    return reply(this.services.groups.fetch(request));
+    const response = this.services.groups.fetch(request);
+    refuseLargeOffsets(this.api.name, request.groupId, response.entries);
+    return reply(response);
   }
 }

@@ -16,6 +16,12 @@ export interface GroupSources {
 const MAX_OFFSETS_LOOKED_AT = 100_000;
 const TOTAL_LAG = 'group_total_lag_offsets';
 const LAG = 'group_lag_offsets';
+/** Of a partition without a commit nobody can say what is unread: where would its reader begin? */
+const ONLY_COMMITTED = 'partitions without a commit are not in it';
+const TOTAL_LAG_HELP =
+  'Offsets between what a group committed and the end, summed over its partitions; ' +
+  `${ONLY_COMMITTED}, nor are groups that committed nothing.`;
+const LAG_HELP = `Offsets between what a group committed and the end; ${ONLY_COMMITTED}.`;
 
 /** Groups, what they commit, and how far behind they are. */
 export function defineGroups(define: Define, sources: GroupSources, bound: SeriesBound): void {
@@ -34,7 +40,7 @@ export function defineGroups(define: Define, sources: GroupSources, bound: Serie
     one(counters.offsetsCommitFailed),
   );
   let lags: readonly GroupLag[] = [];
-  define('gauge', TOTAL_LAG, 'Offsets between what a group committed and the end, summed.', () => {
+  define('gauge', TOTAL_LAG, TOTAL_LAG_HELP, () => {
     const looked = lookAtLags(sources, bound);
     lags = looked.lags;
     bound.omit(TOTAL_LAG, looked.omitted);
@@ -44,7 +50,7 @@ export function defineGroups(define: Define, sources: GroupSources, bound: Serie
     }));
   });
   // Defined behind the one that looks.
-  define('gauge', LAG, 'Offsets between what a group committed and the end.', () => {
+  define('gauge', LAG, LAG_HELP, () => {
     const count = lags.reduce((sum, { rows }) => sum + rows.length, 0);
     const samples = bound.allows(count) ? lags.flatMap(lagSamples) : [];
     bound.omit(LAG, count - samples.length);

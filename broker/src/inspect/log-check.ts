@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 import type { Checkpoint } from '../storage/checkpoint.js';
+import { lostSegments } from '../storage/compaction/listed-segments.js';
 import { errnoOf } from '../storage/errors.js';
 import { CHECKPOINT_FILE } from '../storage/log-files.js';
 import type { FoundSegment } from '../storage/log-files.js';
+import { logFileName } from '../storage/segment-name.js';
 import { EpochBounds } from './epoch-bounds.js';
 import { FileReader } from './file-reader.js';
 import { RESTORE } from './findings.js';
@@ -25,7 +27,6 @@ export interface LogTally {
 export type Progress = (bytes: number) => void;
 
 export interface LogExpectation extends PartitionMetadata {
-  readonly cleanedTo: number;
   readonly cleanStop: boolean;
 }
 
@@ -57,6 +58,7 @@ export class LogCheck {
   run(): LogTally {
     const kept = this.#withoutLeftovers();
     this.#checkBeginning(kept);
+    this.#checkCleaned(kept);
     let before: { readonly segment: FoundSegment; readonly tally: SegmentTally } | undefined;
     for (const segment of kept) {
       if (before !== undefined) this.#checkFollows(before.segment, before.tally, segment);
@@ -116,13 +118,30 @@ export class LogCheck {
     );
   }
 
+  /** Below `cleanedTo` gaps are normal: there compaction.json lists the segments. */
+  #checkCleaned(kept: readonly FoundSegment[]): void {
+    const begins = kept[0]?.baseOffset ?? Infinity;
+    const { segments } = this.about.manifest;
+    for (const [base, end] of lostSegments(segments, kept, this.#checkpoint?.startOffset ?? 0)) {
+      // What is missing at the beginning was found there.
+      if (base < begins) continue;
+      this.#damage(
+        'segment-missing',
+        join(this.directory, logFileName(base)),
+        `it is not there: compaction.json lists it with offsets ${base} to ${end - 1}`,
+      );
+    }
+  }
+
   #checkFollows(before: FoundSegment, { endOffset }: SegmentTally, next: FoundSegment): void {
     if (endOffset === undefined || this.#ended) return;
     const { baseOffset } = next;
-    const { cleanedTo, epochsKnown, manifestKnown } = this.about;
+    const { epochsKnown, manifest, manifestKnown } = this.about;
+    const { cleanedTo } = manifest;
     if (baseOffset === endOffset) return;
     if (baseOffset > endOffset) {
-      const explained = baseOffset <= cleanedTo || this.#epochs.explainsGap(endOffset, baseOffset);
+      const from = Math.max(endOffset, cleanedTo);
+      const explained = baseOffset <= cleanedTo || this.#epochs.explainsGap(from, baseOffset);
       if (explained || !manifestKnown || !epochsKnown) return;
     }
     if (!this.#trusted && baseOffset > (this.#checkpoint?.segmentBase ?? Infinity)) {
@@ -171,7 +190,7 @@ export class LogCheck {
   }
 
   #expectation({ baseOffset }: FoundSegment): SegmentExpectation {
-    const { cleanedTo, manifestKnown } = this.about;
+    const { manifest, manifestKnown } = this.about;
     const { segmentBase, position, tailDistrusted } = this.#checkpoint ?? {};
     const behind = segmentBase === undefined || baseOffset > segmentBase;
     const soundTo = behind ? 0 : baseOffset === segmentBase ? (position ?? 0) : Infinity;
@@ -180,7 +199,7 @@ export class LogCheck {
       // Without a checkpoint nobody knows what was synced: then all of it has to be sound.
       soundTo: this.#checkpoint === undefined ? Infinity : soundTo,
       tail: this.#trusted ? 'nothing' : tailDistrusted === true ? 'to-cut' : 'to-recover',
-      cleaned: baseOffset < cleanedTo || (!manifestKnown && soundTo === Infinity),
+      cleaned: baseOffset < manifest.cleanedTo || (!manifestKnown && soundTo === Infinity),
       epochs: this.#epochs,
     };
   }

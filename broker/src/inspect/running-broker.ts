@@ -1,9 +1,10 @@
-import { access } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { access, readdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { loadNative } from '@millrace/native';
 import { META_FILE } from '../storage/data-dir.js';
 import { ownerOf } from '../storage/data-dir-lock.js';
 import { errnoOf } from '../storage/errors.js';
+import { parseLogFileName } from '../storage/segment-name.js';
 
 /** A data directory that no broker can open until `release`. */
 export interface HeldDirectory {
@@ -43,6 +44,20 @@ export async function isInUse(path: string): Promise<boolean> {
     // No lock file, or none that may be read: who asks gets to know less, but sees the file.
     return false;
   }
+}
+
+/**
+ * False for what a broker does not write to any more: the files of every segment but the last, and what
+ * recovery set aside.
+ */
+export async function mayChange(path: string): Promise<boolean> {
+  const ofSegment = /^(\d{20})\.(log|index)/.exec(basename(path));
+  if (ofSegment === null) return true;
+  const names = await readdir(dirname(path));
+  return !names.some((name) => {
+    const base = parseLogFileName(name);
+    return base !== undefined && base > Number(ofSegment[1]);
+  });
 }
 
 /** Files lie in the data directory, a topic's, or a partition's. */

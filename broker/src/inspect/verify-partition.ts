@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CLEANED_ENDING } from '../storage/compaction/manifest.js';
+import { afterSwap, CLEANED_ENDING, withoutPending } from '../storage/compaction/manifest.js';
+import type { CompactionManifest } from '../storage/compaction/manifest.js';
 import { errnoOf } from '../storage/errors.js';
 import {
   CHECKPOINT_FILE,
@@ -37,14 +38,9 @@ export async function verifyPartition(
   const metadata = await readPartitionMetadata(directory, report);
   reportOthers(directory, names, report);
   const found = await findSegments(directory, names);
-  const { segments, cleanedTo } = asAfterSwap(directory, names, found, metadata, report);
-  return new LogCheck(
-    directory,
-    segments,
-    { ...metadata, cleanedTo, cleanStop },
-    report,
-    progress,
-  ).run();
+  const { segments, manifest } = asAfterSwap(directory, names, found, metadata, report);
+  const about = { ...metadata, manifest, cleanStop };
+  return new LogCheck(directory, segments, about, report, progress).run();
 }
 
 /** The segments as the next start will have them: it ends a swap that a crash interrupted. */
@@ -54,9 +50,9 @@ function asAfterSwap(
   found: readonly FoundSegment[],
   { manifest }: PartitionMetadata,
   report: Report,
-): { readonly segments: readonly FoundSegment[]; readonly cleanedTo: number } {
-  const { cleanedTo, pending } = manifest;
-  if (pending === undefined) return { segments: found, cleanedTo };
+): { readonly segments: readonly FoundSegment[]; readonly manifest: CompactionManifest } {
+  const { pending } = manifest;
+  if (pending === undefined) return { segments: found, manifest };
   const { base, bytes, end } = pending;
   const path = join(directory, COMPACTION_FILE);
   const renamed = !names.some((name) => parseCleaned(name) === base);
@@ -65,7 +61,7 @@ function asAfterSwap(
     problem: `compaction of offsets ${base} to ${end - 1} was interrupted`,
     advice: `the next start ${renamed ? 'completes it' : 'goes back to the segments before it'}`,
   });
-  if (!renamed) return { segments: found, cleanedTo };
+  if (!renamed) return { segments: found, manifest: withoutPending(manifest) };
   const first = found.find(({ baseOffset }) => baseOffset === base);
   if (first !== undefined && first.fileBytes !== bytes) {
     report({
@@ -75,7 +71,7 @@ function asAfterSwap(
     });
   }
   const segments = found.filter(({ baseOffset }) => baseOffset <= base || baseOffset >= end);
-  return { segments, cleanedTo: Math.max(cleanedTo, end) };
+  return { segments, manifest: afterSwap(manifest, pending) };
 }
 
 /** Files that are no part of the log. */

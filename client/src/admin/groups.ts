@@ -25,10 +25,26 @@ export async function listGroups(
   limits: CallLimits,
 ): Promise<GroupListing[]> {
   for (const state of states) choiceOption('each of states', state, groupStates);
-  const { response } = await cluster.ask(listGroupsApi, { states }, limits);
-  return response.groups
-    .map(({ memberCount, ...listed }) => ({ ...listed, members: memberCount }))
-    .sort((a, b) => (a.groupId < b.groupId ? -1 : 1));
+  const groups: GroupListing[] = [];
+  let after = '';
+  for (;;) {
+    const { response, broker } = await cluster.ask(listGroupsApi, { states, after }, limits);
+    for (const { memberCount, ...listed } of response.groups) {
+      groups.push({ ...listed, members: memberCount });
+    }
+    if (!response.more) break;
+    const last = response.groups.at(-1)?.groupId ?? '';
+    if (last <= after) throw repeatsItself(broker);
+    after = last;
+  }
+  return groups.sort((a, b) => (a.groupId < b.groupId ? -1 : 1));
+}
+
+/** Asked for what comes after a group, the broker told others: that would never end. */
+function repeatsItself(broker: string): BrokerError {
+  const message = 'The broker lists groups out of their order; is it of another version?';
+  const error = new ProtocolError('UNKNOWN_SERVER_ERROR', message);
+  return new BrokerError(error, { broker, action: 'list groups' });
 }
 
 /** See Admin.describeGroups. */

@@ -31,7 +31,9 @@ function describe(cluster: ClusterDescription): string {
     counted(groups, 'group'),
     `${bytesWithUnit(logBytes)} of messages`,
   ];
-  const header = ['NODE', 'ADDRESS', 'VERSION', 'MODE', 'PERSIST', 'SERVE', 'STARTED', 'ROLE'];
+  const header = ['NODE', 'ADDRESS', 'VERSION', 'MODE', 'PERSIST', 'SERVE', 'STARTED'];
+  // One broker alone is everything that there is to be.
+  const alone = cluster.nodes.every(({ nodeId }) => nodeId === cluster.controllerId);
   const rows = cluster.nodes.map((node) => [
     String(node.nodeId),
     node.address,
@@ -39,8 +41,9 @@ function describe(cluster: ClusterDescription): string {
     node.mode,
     node.persist,
     node.serve,
-    isoTime(node.startedAtMs),
-    node.nodeId === cluster.controllerId ? 'controller' : 'broker',
+    isoTime(node.startedAtMs).replace(/\.\d+Z$/, 'Z'),
+    ...(alone ? [] : [node.nodeId === cluster.controllerId ? 'controller' : 'broker']),
   ]);
-  return `Cluster ${clusterId}: ${held.join(', ')}\n\n${table(header, rows)}`;
+  const nodes = table(alone ? header : [...header, 'ROLE'], rows);
+  return `Cluster ${clusterId}\n${held.join(', ')}\n\n${nodes}`;
 }

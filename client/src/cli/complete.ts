@@ -1,4 +1,5 @@
 import type { Argument, Command, Option } from 'commander';
+import { topicConfigKeys } from './config-keys.js';
 
 /** Something that can stand where the cursor is. */
 export interface Candidate {
@@ -31,8 +32,8 @@ interface Place {
 
 /**
  * What can stand in the place of the last word, by the tree of commands: its commands, options
- * and choices, and topics and groups where an argument or value is called so (`<topic>`,
- * `<group>`, `<path>`).
+ * and choices, and topics, groups and keys of topics where an argument or value is called so
+ * (`<topic>`, `<group>`, `<path>`, `<key>`, `<key=value>`).
  *
  * @param words what follows the name of the program; the last is being typed, and may be empty
  */
@@ -172,6 +173,11 @@ async function valuesOf(
       return plain(await names.groups(broker));
     case 'position':
       return plain(['beginning', 'end']);
+    case 'key':
+      return plain(topicConfigKeys);
+    case 'key=value':
+      // What follows the equals sign is not known here.
+      return typed.includes('=') ? [] : plain(topicConfigKeys.map((key) => `${key}=`));
     case 'path':
       return 'files';
     default:

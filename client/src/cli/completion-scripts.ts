@@ -9,7 +9,7 @@
  */
 const bash = `# Completion of millrace for bash. To use it now: eval "$(millrace completion bash)"
 _millrace_complete() {
-  local line word part candidates candidate IFS=$'\\n'
+  local line word part candidates candidate
   line=\${COMP_LINE:0:COMP_POINT}
   word=\${line##*[[:space:]]}
   part=\${COMP_WORDS[COMP_CWORD]}
@@ -18,12 +18,19 @@ _millrace_complete() {
   candidates=$("$1" __complete bash "$line" 2>/dev/null)
   if [[ $candidates == :files ]]; then
     compopt -o filenames 2>/dev/null
-    COMPREPLY=($(compgen -f -- "$part"))
+    while IFS= read -r candidate; do
+      COMPREPLY+=("$candidate")
+    done < <(compgen -f -- "$part")
     return
   fi
-  for candidate in $candidates; do
-    COMPREPLY+=("\${candidate#"\${word%"$part"}"}")
-  done
+  while IFS= read -r candidate; do
+    [[ -n $candidate ]] || continue
+    candidate=\${candidate#"\${word%"$part"}"}
+    [[ $candidate == *= ]] && compopt -o nospace 2>/dev/null
+    # Within quotes a blank needs no other.
+    [[ $part == [\\"\\']* ]] || printf -v candidate %q "$candidate"
+    COMPREPLY+=("$candidate")
+  done <<< "$candidates"
 }
 complete -F _millrace_complete millrace
 `;
@@ -33,6 +40,7 @@ const zsh = `#compdef millrace
 _millrace() {
   local -a lines candidates
   local line
+  local -a options
   lines=("\${(@f)$("\${words[1]}" __complete zsh -- "\${(@Q)words[2,CURRENT]}" 2>/dev/null)}")
   if [[ $lines[1] == ':files' ]]; then
     _files
@@ -41,7 +49,8 @@ _millrace() {
   for line in $lines; do
     candidates+=("\${\${line%%$'\\t'*}//:/\\\\:}:\${line#*$'\\t'}")
   done
-  (( $#candidates )) && _describe -t values millrace candidates
+  [[ $lines[1] == *'='$'\\t'* ]] && options=(-S '')
+  (( $#candidates )) && _describe -t values millrace candidates "\${options[@]}"
 }
 if [[ $funcstack[1] == _millrace ]]; then
   _millrace "$@"

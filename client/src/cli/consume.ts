@@ -45,9 +45,11 @@ export function consumeCommand(environment: Environment): Command {
         'time or later.\n\n' +
         'With --group the partitions are shared with the other members of the group, and\n' +
         'reading goes on where it has committed: --from counts only where it has not. What was\n' +
-        'printed is committed; after a crash the last of it comes again.\n\n' +
+        'printed is committed, also where the program behind a pipe did not read it all: to\n' +
+        'take so many and no more, say --max-messages. After a crash its last part comes\n' +
+        'again.\n\n' +
         'Ctrl-C exits with 130, SIGTERM with 143; a reader that goes away (| head) ends it\n' +
-        'quietly with 0.',
+        'quietly with 0, but that is noticed only when the next message is printed.',
     )
     .action((topic: string, options: ConsumeOptions) => {
       const format = chooseFormat(options);

@@ -1,7 +1,7 @@
 import { Millrace } from '../client.js';
 import type { ClientEvent } from '../events.js';
 import { InterruptedError } from './exit.js';
-import { explain } from './explain.js';
+import { explain, explainWarning } from './explain.js';
 
 /** After Ctrl-C, what was read is still sent for this long. */
 const CLOSE_TIMEOUT_MS = 2_000;
@@ -57,7 +57,7 @@ export async function withSession(
 
 /** Waiting for a broker that went away must not look like having nothing to read. */
 function report({ stderr }: Environment, event: ClientEvent): void {
-  if (event.type === 'warning') stderr.write(`millrace: ${explain(event.error)}\n`);
+  if (event.type === 'warning') stderr.write(`millrace: ${explainWarning(event.error)}\n`);
   if (event.type === 'retry' && event.attempt === 3) {
     stderr.write(`millrace: ${explain(event.error)}; still trying (${event.action})\n`);
   }

@@ -28,6 +28,16 @@ export function explain(error: unknown, broker?: string): string {
   return withoutBroker(created);
 }
 
+/**
+ * The same for what is only warned of. A position that is out of range is one that a group had
+ * committed: the command leaves it to the consumer to go on at the beginning.
+ */
+export function explainWarning(error: Error): string {
+  if (!(error instanceof OffsetOutOfRangeError)) return explain(error);
+  const message = lowerCased(oneLine(error.message));
+  return message.replace(/\. Start .*$/, `; it goes on at offset ${error.beginningOffset}`);
+}
+
 const LIST_GROUPS_COMMAND = '`millrace group list` shows those there are';
 
 /** Who said so is not of interest where it is about what the whole cluster holds. */

@@ -16,19 +16,22 @@ export function addGroupDescribe(group: Command, environment: Environment): void
       'after',
       '\nLag is what is left to read, at the most: offsets have gaps after a crash and after\n' +
         'compaction. It is 0 where there is nothing to read. - stands for what is not there: no\n' +
-        'commit in that partition, no member that reads it.',
+        'commit in that partition, no member that reads it. The total is at least what is known\n' +
+        'where a partition with messages has no commit, and while members come and go.\n\n' +
+        'A member is shown by the first digits of its id, and columns that say nothing are left\n' +
+        'out; --json has it all. There, totalLag is null where it is not known.',
     )
     .action((name: string, options: JsonOption) =>
       withSession(environment, async ({ client: { admin }, signal }) => {
         const description = await admin.describeGroup(name, { signal });
         const offsets = await admin.groupOffsets(name, { signal });
         const owners = ownersOf(description);
-        const totalLag = totalOf(offsets);
+        const totalLag = totalOf(description, offsets);
         const json = () => toJson(description, offsets, owners, totalLag);
         print(environment, options, options.json === true ? json() : undefined, () =>
           [
             `${summary(description, offsets, totalLag)}\n`,
-            partitionTable(offsets, owners, description.members.length > 0),
+            partitionTable(offsets, owners),
             ...idleTables(description),
           ].join('\n'),
         );
@@ -47,14 +50,36 @@ function ownersOf({ members }: GroupDescription): Owners {
   );
 }
 
-function totalOf(offsets: readonly GroupOffset[]): number {
-  return offsets.reduce((sum, { lag }) => sum + (lag ?? 0), 0);
+/** What is left to read in the partitions of which it is known, and whether those are all. */
+interface TotalLag {
+  readonly known: number;
+  readonly complete: boolean;
+}
+
+/** States in which it is known which partitions the group reads. */
+const settledStates: readonly string[] = ['Stable', 'Empty'];
+
+function totalOf({ state }: GroupDescription, offsets: readonly GroupOffset[]): TotalLag {
+  const all = offsets.every(({ lag, startOffset, endOffset }) => {
+    // Without a commit, and without a message either.
+    const empty = endOffset !== null && startOffset === endOffset;
+    return lag !== null || empty;
+  });
+  return {
+    known: offsets.reduce((sum, { lag }) => sum + (lag ?? 0), 0),
+    complete: all && offsets.length > 0 && settledStates.includes(state),
+  };
+}
+
+function totalText({ known, complete }: TotalLag): string {
+  if (complete) return String(known);
+  return known > 0 ? `at least ${known}` : 'unknown';
 }
 
 function summary(
   { groupId, state, protocolName, generation, members }: GroupDescription,
   offsets: readonly GroupOffset[],
-  totalLag: number,
+  totalLag: TotalLag,
 ): string {
   const uncommitted = offsets.filter(({ committedOffset }) => committedOffset === null).length;
   const parts = [
@@ -62,24 +87,33 @@ function summary(
     ...(protocolName === '' ? [] : [`protocol ${protocolName}`]),
     ...(generation < 0 ? [] : [`generation ${generation}`]),
     counted(members.length, 'member'),
-    `total lag ${totalLag}`,
+    `total lag ${totalText(totalLag)}`,
     ...(uncommitted === 0 ? [] : [`${counted(uncommitted, 'partition')} without a commit`]),
   ];
   return `Group ${groupId}: ${parts.join(', ')}`;
 }
 
-function partitionTable(
-  offsets: readonly GroupOffset[],
-  owners: Owners,
-  withMembers: boolean,
-): string {
+function partitionTable(offsets: readonly GroupOffset[], owners: Owners): string {
   const header = ['TOPIC', 'PARTITION', 'COMMITTED', 'END', 'LAG'];
   const rows = offsets.map(({ topic, partition, committedOffset, endOffset, lag }) => {
     const numbers = [committedOffset, endOffset, lag].map((value) => String(value ?? NOTHING));
-    const owner = withMembers ? memberCells(owners.get(`${topic}-${partition}`)) : [];
+    const owner = memberCells(owners.get(`${topic}-${partition}`));
     return [topic, String(partition), ...numbers, ...owner];
   });
-  return table(withMembers ? [...header, ...MEMBER_HEADER] : header, rows);
+  return sparseTable(header, MEMBER_HEADER, rows);
+}
+
+/** A table that lacks those of the last columns in which nothing stands. */
+function sparseTable(
+  first: readonly string[],
+  optional: readonly string[],
+  rows: readonly (readonly string[])[],
+): string {
+  const header = [...first, ...optional];
+  const says = (column: number): boolean =>
+    column < first.length || rows.some((row) => row[column] !== NOTHING);
+  const kept = (cells: readonly string[]): string[] => cells.filter((_, column) => says(column));
+  return table(kept(header), rows.map(kept));
 }
 
 const MEMBER_HEADER = ['MEMBER', 'INSTANCE', 'CLIENT', 'HOST'];
@@ -87,26 +121,36 @@ const MEMBER_HEADER = ['MEMBER', 'INSTANCE', 'CLIENT', 'HOST'];
 function memberCells(member: GroupMember | undefined): string[] {
   if (member === undefined) return MEMBER_HEADER.map(() => NOTHING);
   const { memberId, groupInstanceId, clientId, clientHost } = member;
-  return [memberId, groupInstanceId ?? NOTHING, clientId || NOTHING, clientHost];
+  const shown = shortMemberId(memberId, groupInstanceId ?? clientId);
+  return [shown, groupInstanceId ?? NOTHING, clientId || NOTHING, clientHost];
+}
+
+/** A UUID, of which the first group of digits is kept, behind what stands in another column. */
+const GIVEN_ID = /^(.*)-([0-9a-f]{8})(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+function shortMemberId(memberId: string, prefix: string): string {
+  const [, before = '', digits = ''] = GIVEN_ID.exec(memberId) ?? [];
+  if (digits === '') return memberId;
+  return before === prefix ? digits : `${before}-${digits}`;
 }
 
 /** Members that read nothing, or of whom that is not known; no table where there are none. */
 function idleTables({ members }: GroupDescription): string[] {
   const idle = members.filter(({ partitions }) => (partitions ?? []).length === 0);
   if (idle.length === 0) return [];
-  const header = ['MEMBERS-WITHOUT-PARTITIONS', ...MEMBER_HEADER.slice(1)];
-  return [table(header, idle.map(memberCells))];
+  const optional = MEMBER_HEADER.slice(1);
+  return [sparseTable(['MEMBERS-WITHOUT-PARTITIONS'], optional, idle.map(memberCells))];
 }
 
 function toJson(
   { members, ...group }: GroupDescription,
   offsets: readonly GroupOffset[],
   owners: Owners,
-  totalLag: number,
+  { known, complete }: TotalLag,
 ) {
   return {
     ...group,
-    totalLag,
+    totalLag: complete ? known : null,
     members: members.map(({ assignment, partitions, ...member }) => ({
       ...member,
       partitions: partitions ?? null,

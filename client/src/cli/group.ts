@@ -1,6 +1,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { groupStates } from '@millrace/protocol';
+import type { Admin } from '../admin.js';
 import type { GroupState } from '../admin-types.js';
+import { BrokerError } from '../errors.js';
 import { counted } from '../util/text.js';
 import { withSession, type Environment } from './environment.js';
 import { addGroupDescribe } from './group-describe.js';
@@ -75,12 +77,40 @@ function addDelete(group: Command, environment: Environment): void {
     .action((names: readonly string[], options: JsonOption) =>
       withSession(environment, async ({ client, signal }) => {
         const groups = [...new Set(names)];
-        await client.admin.deleteGroups(groups, { signal });
-        print(environment, options, { deleted: groups }, () => {
-          const which =
-            groups.length === 1 ? `group ${groups.join('')}` : counted(groups.length, 'group');
-          return `Deleted ${which}\n`;
-        });
+        const { deleted, errors } = await deleteEach(client.admin, groups, signal);
+        if (deleted.length > 0) {
+          print(environment, options, { deleted }, () => deletedLine(deleted, groups));
+        }
+        if (errors.length === 1) throw errors[0];
+        if (errors.length > 1) throw new AggregateError(errors, 'Some groups were not deleted');
       }),
     );
+}
+
+/** One by one, so that it is known which are gone when others cannot be deleted. */
+async function deleteEach(
+  admin: Admin,
+  groups: readonly string[],
+  signal: AbortSignal,
+): Promise<{ readonly deleted: readonly string[]; readonly errors: readonly unknown[] }> {
+  const deleted: string[] = [];
+  const errors: unknown[] = [];
+  for (const group of groups) {
+    try {
+      await admin.deleteGroups([group], { signal });
+      deleted.push(group);
+    } catch (error) {
+      errors.push(error);
+      // Ctrl-C, or a broker that is not there: the others would fail in the same way.
+      if (!(error instanceof BrokerError)) break;
+    }
+  }
+  return { deleted, errors };
+}
+
+function deletedLine(deleted: readonly string[], wanted: readonly string[]): string {
+  if (deleted.length === wanted.length && wanted.length > 1) {
+    return `Deleted ${counted(deleted.length, 'group')}\n`;
+  }
+  return `Deleted group${deleted.length === 1 ? '' : 's'} ${deleted.join(', ')}\n`;
 }

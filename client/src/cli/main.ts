@@ -50,7 +50,7 @@ export async function run(argv: readonly string[]): Promise<void> {
   program.addCommand(completeCommand(program, environment), { hidden: true });
   everyCommand(program, (command) => {
     command.exitOverride().configureOutput({
-      outputError: (text, write) => write(`millrace: ${usage(text, pathOf(command))}\n`),
+      outputError: (text, write) => write(`millrace: ${usage(text, command)}\n`),
     });
   });
   try {
@@ -67,11 +67,20 @@ function everyCommand(command: Command, apply: (command: Command) => void): void
 }
 
 /** What commander says of a wrong command line, as the other errors look. */
-function usage(text: string, command: string): string {
+function usage(text: string, command: Command): string {
   const words = oneLine(text)
     .replace(/^error: /, '')
     .replace(/\S{81,}/g, shortened);
-  return `${words.replace(/\.$/, '')} (\`${command} --help\` tells more)`;
+  const hint = words.includes('Did you mean') ? '' : completed(words, command);
+  return `${words.replace(/\.$/, '')}${hint} (\`${pathOf(command)} --help\` tells more)`;
+}
+
+/** Commander suggests what is misspelt, but not what is cut short. */
+function completed(words: string, { commands }: Command): string {
+  const typed = /^unknown command '([^']+)'$/.exec(words)?.[1];
+  if (typed === undefined) return '';
+  const names = commands.map((child) => child.name()).filter((name) => name.startsWith(typed));
+  return names.length === 0 ? '' : ` (Did you mean ${names.join(' or ')}?)`;
 }
 
 function pathOf(command: Command): string {

@@ -10,6 +10,8 @@ import type { GroupState } from './group-state.js';
 export interface ListGroupsRequest {
   /** Names of a {@link GroupState}; what is none of them finds nothing. Empty = all groups. */
   readonly states: readonly string[];
+  /** Only groups whose ids come after this one; empty = from the first. */
+  readonly after: string;
 }
 
 /** A group in a few words. */
@@ -21,18 +23,24 @@ export interface ListedGroup {
   readonly memberCount: number;
 }
 
-/** The groups that were asked for, in no order. */
+/** The first of the groups that were asked for, by their ids, in the order of UTF-16 code units. */
 export interface ListGroupsResponse {
+  /** Never empty while there are more. */
   readonly groups: readonly ListedGroup[];
+  /** There are more than fit; ask for those after the last one. */
+  readonly more: boolean;
 }
 
 /**
- * Lists the groups that the broker coordinates.
+ * Lists the groups that the broker coordinates, a page at a time. A group that comes or goes
+ * meanwhile is there or not; no group is there twice.
  *
  * ```
- * request  => [state]
+ * request  => [state] after
  *   state      string
- * response => [group]
+ *   after      string
+ * response => [group] more
+ *   more       0 | 1
  *   group      [groupId string, protocolType string, state, memberCount int32 ≥ 0]
  *   state      'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable' | 'Dead'
  * ```
@@ -43,25 +51,26 @@ export const listGroupsApi: Api<ListGroupsRequest, ListGroupsResponse> = {
   minVersion: 0,
   maxVersion: 0,
 
-  encodeRequest({ states }): Field[] {
-    return [states];
+  encodeRequest({ states, after }): Field[] {
+    return [states, after];
   },
 
   decodeRequest(fields): ListGroupsRequest {
     const reader = new FieldReader(fields, 'listGroups');
     const states = reader.strings('states', MAX_ENTRIES);
+    const after = reader.string('after');
     reader.end();
-    return { states };
+    return { states, after };
   },
 
-  encodeResponse({ groups }): Field[] {
+  encodeResponse({ groups, more }): Field[] {
     const rows = groups.map((group) => [
       group.groupId,
       group.protocolType,
       group.state,
       group.memberCount,
     ]);
-    return [rows];
+    return [rows, more ? 1 : 0];
   },
 
   decodeResponse(fields): ListGroupsResponse {
@@ -72,7 +81,8 @@ export const listGroupsApi: Api<ListGroupsRequest, ListGroupsResponse> = {
       state: row.oneOf('state', groupStates),
       memberCount: readInt32(row, 'memberCount', 0),
     }));
+    const more = reader.flag('more');
     reader.end();
-    return { groups };
+    return { groups, more };
   },
 };

@@ -112,9 +112,14 @@ describe('millrace-broker dump of a segment', () => {
     const path = temporaryDirectory();
     const { storage, partition, log } = await makeSample(path);
     afterTest(() => storage.close());
-    const last = (await segmentsIn(log)).at(-1) ?? '';
+    const files = await segmentsIn(log);
+    const last = files.at(-1) ?? '';
     const { code, stdout, stderr } = await runTool('dump', last);
     expect([code, stderr]).toEqual([0, expect.stringContaining('its end may move')]);
+    // Once, and not of what is sealed.
+    const all = await runTool('dump', ...files, last);
+    expect(all.stderr.trim()).toMatch(/^millrace-broker: \S+ is in use by a broker: [^\n]*$/);
+    expect(all.stderr).toContain(`${last} is in use`);
     const end = partition.log?.lastSegment?.sizeBytes ?? 0;
     expect(stdout.trim().split('\n').at(-1)).toBe(
       `position ${end}: ${statSync(last).size - end} bytes of zeros to the end of the file: ` +

@@ -53,7 +53,7 @@ test('list finds groups by their state', async () => {
   });
   const stable = { groupId: GROUP, protocolType: 'consumer', state: 'Stable', memberCount: 1 };
   const tool = { groupId: 'tool', protocolType: '', state: 'Empty', memberCount: 0 };
-  const list = (states: string[]): unknown => group.coordinator.list({ states }).groups;
+  const list = (states: string[]): unknown => group.coordinator.list({ states, after: '' }).groups;
   expect(list([])).toEqual([stable, tool]);
   expect(list(['Stable'])).toEqual([stable]);
   expect(list(['Empty'])).toEqual([tool]);

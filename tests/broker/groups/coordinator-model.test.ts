@@ -11,8 +11,11 @@ const CONSUMERS = 4;
 /** The first two are static members. */
 const STATIC = 2;
 const SECOND_MS = 1_000;
-/** Within this time a group comes to rest: a rebalance that somebody misses, and another one. */
-const REST_SECONDS = (2 * REBALANCE_MS) / SECOND_MS;
+/**
+ * Within this time a group comes to rest: the sessions of those that are gone end, one rebalance
+ * after the other. Far less than a rebalance timeout: no living member waits for somebody who is none.
+ */
+const REST_SECONDS = (2 * SESSION_MS) / SECOND_MS + 5;
 
 type Command =
   | { readonly do: 'step'; who: number; style: LeaderStyle }
@@ -115,6 +118,7 @@ class World {
     const all = [...this.former, ...this.consumers];
     const living = all.filter(({ alive }) => alive);
     const { members, state } = this.group.described;
+    expect(this.group.coordinator.stats).toMatchObject({ members: living.length });
     if (living.length === 0) expect(['Empty', 'Dead']).toContain(state);
     else expect(state).toBe('Stable');
     expect(members.map(({ memberId }) => memberId).sort()).toEqual(
@@ -124,6 +128,11 @@ class World {
       living.length === 0 ? [] : Array.from({ length: SHARED }, (_, index) => index),
     );
     expect(all.flatMap(({ waiting }) => [...waiting])).toEqual([]);
+    // Whoever goes takes along what was counted of it, and ids that nobody wants run out.
+    for (const consumer of living) consumer.leave();
+    await this.group.clock.pass(SESSION_MS);
+    const nothing = { members: 0, memberBytes: 0, pendingMembers: 0 };
+    expect(this.group.coordinator.stats).toMatchObject(nothing);
     this.group.coordinator.close();
     expect(this.group.clock.pendingTimers).toBe(0);
   }
@@ -172,6 +181,8 @@ class World {
         }
         consumer.consume(1);
       }
+      // Somebody who never comes back with the id: no rebalance waits for that.
+      this.group.join();
       await this.group.clock.pass(SECOND_MS);
     }
   }

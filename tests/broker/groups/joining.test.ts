@@ -1,10 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { settled } from './support/fake-clock.js';
-import { errorIn, GROUP, SESSION_MS, TestGroup } from './support/test-group.js';
+import { errorIn, GROUP, SESSION_MS, subscribed, TestGroup, TOPIC } from './support/test-group.js';
 
-const protocol = (name: string, metadata = ''): { name: string; metadata: Buffer } => ({
+const protocol = (name: string): { name: string; metadata: Buffer } => ({
   name,
-  metadata: Buffer.from(metadata),
+  metadata: subscribed([TOPIC]),
 });
 
 describe('the first join', () => {
@@ -82,12 +82,47 @@ describe('a join is refused', () => {
     expect(group.coordinator.groupCount).toBe(0);
   });
 
+  test('with names that are too long', async () => {
+    const group = new TestGroup();
+    const long = 'n'.repeat(250);
+    for (const fields of [
+      { protocolType: long },
+      { protocols: [protocol('range'), protocol(long)] },
+    ]) {
+      const response = await group.join(fields).promise;
+      expect(errorIn(response)).toBe('INVALID_REQUEST');
+      expect(response.errorMessage).toContain('has 250 characters; 249 are the most');
+    }
+  });
+
   test('with more metadata than maxGroupMetadataBytes', async () => {
     const group = new TestGroup({ maxGroupMetadataBytes: 10 });
-    const protocols = [protocol('range', 'eleven byte')];
-    const response = await group.join({ protocols }).promise;
+    const response = await group.join({ protocols: [protocol('range')] }).promise;
     expect(errorIn(response)).toBe('LIMIT_EXCEEDED');
     expect(response.errorMessage).toContain('maxGroupMetadataBytes of 10');
+  });
+
+  test('with metadata of a consumer that nobody could read, whatever the protocol', async () => {
+    const group = new TestGroup();
+    await group.stable(1);
+    const garbage = { name: 'sticky', metadata: Buffer.from('garbage') };
+    const tooMany = Array.from({ length: 10_001 }, () => 't');
+    const manyTopics = Buffer.alloc(2 + 4 + 3 * tooMany.length + 4);
+    manyTopics.writeInt32BE(tooMany.length, 2);
+    for (const broken of [garbage, { ...garbage, metadata: manyTopics }]) {
+      for (const who of [{}, { groupInstanceId: 'till-1' }]) {
+        const response = await group.join({ ...who, protocols: [protocol('range'), broken] })
+          .promise;
+        expect(errorIn(response)).toBe('INVALID_REQUEST');
+        expect(response.errorMessage).toContain(
+          'metadata for protocol "sticky" of a "consumer" is',
+        );
+      }
+    }
+    expect(group.described).toMatchObject({ state: 'Stable', generation: 1 });
+    // What other kinds of members say is their own business.
+    const connect = { groupId: 'other', protocolType: 'connect', protocols: [garbage] };
+    expect(errorIn(await group.join(connect).promise)).toBe('MEMBER_ID_REQUIRED');
   });
 
   test('when it shares no protocol with all others, or is of another type', async () => {

@@ -127,19 +127,6 @@ describe('while a group prepares a rebalance', () => {
     expect(again.outcome).toBeUndefined();
     expect(group.heartbeat(leader)).toBe('REBALANCE_IN_PROGRESS');
   });
-
-  test('a member id that was just given out is waited for', async () => {
-    const group = new TestGroup();
-    const [leader, follower] = await pair(group);
-    const { memberId } = await group.join().promise;
-    const joins = [leader, follower].map((member) => group.join({ memberId: member.memberId }));
-    await settled();
-    expect(joins[0]?.outcome).toBeUndefined();
-    await group.join({ memberId }).promise;
-    await settled();
-    expect(joins.map(({ outcome }) => outcome)).toMatchObject([{ errorCode: 0 }, { errorCode: 0 }]);
-    expect(group.described.members).toHaveLength(3);
-  });
 });
 
 describe('after the join', () => {

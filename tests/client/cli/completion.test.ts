@@ -8,6 +8,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { wordsOf } from '../../../client/src/cli/complete.js';
 import { completionScripts } from '../../../client/src/cli/completion-scripts.js';
 import { useFakeBroker } from '../support/harness.js';
+import { describeTopicConfigKeys } from '../../../broker/src/topics/topic-config.js';
+import { topicConfigKeys } from '../../../client/src/cli/config-keys.js';
 import { administrate, asText } from './administration.js';
 import { run } from './command.js';
 
@@ -101,6 +103,28 @@ test('bash gets only the part behind an equals sign or a colon', async () => {
   expect(await inBash('millrace group reset g --topic=')).toEqual(['orders', 't']);
   const named = `millrace --broker ${broker.address} topic config or`;
   expect(await inBash(named)).toEqual(['orders']);
+});
+
+test('bash completes keys of topics, and quotes names that a shell would split', async () => {
+  const { fake } = await administrate(harness());
+  expect(await inBash('millrace topic create n --config retention.')).toEqual([
+    'retention.ms=',
+    'retention.bytes=',
+  ]);
+  expect(await inBash('millrace topic create n --config retention.ms=')).toEqual([]);
+  expect(await inBash('millrace topic alter t --unset segm')).toEqual([
+    'segment.bytes',
+    'segment.ms',
+  ]);
+  fake.group('my group');
+  fake.group('my*');
+  const names = [String.raw`my\ group`, String.raw`my\*`];
+  expect(await inBash('millrace group describe my')).toEqual(names);
+});
+
+test('the keys of topics that are completed are those that the broker knows', () => {
+  const known = describeTopicConfigKeys().map(({ key }) => key);
+  expect([...topicConfigKeys].sort()).toEqual(known.sort());
 });
 
 test('bash completes files where a path is asked for', async () => {

@@ -42,14 +42,43 @@ test('describe shows who reads what, and how far behind', async () => {
     code: 0,
     stderr: '',
     stdout:
-      'Group g: Stable, protocol cooperative-sticky, generation 3, 2 members, total lag 3, ' +
-      '1 partition without a commit\n\n' +
-      'TOPIC  PARTITION  COMMITTED  END  LAG  MEMBER  INSTANCE  CLIENT  HOST\n' +
-      't              0          1    4    3  shop-1  -         shop    10.0.0.7\n' +
-      't              1          -    1    -  -       -         -       -\n\n' +
-      'MEMBERS-WITHOUT-PARTITIONS  INSTANCE  CLIENT  HOST\n' +
-      'idler-1                     -         idler   10.0.0.7\n',
+      'Group g: Stable, protocol cooperative-sticky, generation 3, 2 members, ' +
+      'total lag at least 3, 1 partition without a commit\n\n' +
+      'TOPIC  PARTITION  COMMITTED  END  LAG  MEMBER  CLIENT  HOST\n' +
+      't              0          1    4    3  shop-1  shop    10.0.0.7\n' +
+      't              1          -    1    -  -       -       -\n\n' +
+      'MEMBERS-WITHOUT-PARTITIONS  CLIENT  HOST\n' +
+      'idler-1                     idler   10.0.0.7\n',
   });
+});
+
+test('the table fits a terminal: of the id that the broker gave, the first digits are shown', async () => {
+  const { fake, millrace } = await administrate(harness());
+  const group = fake.group('g');
+  fake.join(group, 'millrace-cli', 't', [0, 1]);
+  const uuid = '0f8fad5b-d9cb-469f-a165-70867728950e';
+  group.members = group.members.map((member) => ({
+    ...member,
+    memberId: `${member.clientId}-${uuid}`,
+  }));
+  for (const partition of [0, 1]) fake.commit(group, 't', partition, 0);
+  const { stdout } = await millrace('group', 'describe', 'g');
+  expect(stdout).toContain('  0f8fad5b  millrace-cli  10.0.0.7\n');
+  expect(stdout).toContain('MEMBER    CLIENT        HOST\n');
+});
+
+test('what nobody has committed is not passed for read', async () => {
+  const { fake, millrace, json } = await administrate(harness());
+  const group = fake.group('g');
+  fake.join(group, 'shop', 't', [0, 1]);
+  const header = async () => (await millrace('group', 'describe', 'g')).stdout.split('\n')[0];
+  expect(await header()).toContain('1 member, total lag unknown, 2 partitions without a commit');
+  expect(await json('group', 'describe', 'g')).toMatchObject({ totalLag: null });
+  fake.commit(group, 't', 0, 1);
+  fake.commit(group, 't', 1, 1);
+  expect(await header()).toMatch(/1 member, total lag 3$/);
+  group.state = 'PreparingRebalance';
+  expect(await header()).toMatch(/1 member, total lag at least 3$/);
 });
 
 test('a group without members has its offsets only', async () => {
@@ -82,7 +111,7 @@ test('describe in JSON has the members, the offsets and who reads each', async (
     protocolName: 'cooperative-sticky',
     coordinator: 1,
     generation: 3,
-    totalLag: 3,
+    totalLag: null,
     members: [
       { ...common, memberId: 'odd-1', clientId: 'odd', partitions: null, assignment: 'Pw==' },
       {
@@ -217,10 +246,16 @@ test('groups are deleted, those that can be', async () => {
     stderr: '',
   });
   expect(await json('group', 'delete', 'b')).toEqual({ deleted: ['b'] });
-  const { code, stderr } = await millrace('group', 'delete', 'c', 'busy', 'nope');
-  expect(code).toBe(1);
+  const { code, stdout, stderr } = await millrace('group', 'delete', 'c', 'busy', 'nope');
+  expect({ code, stdout }).toEqual({ code: 1, stdout: 'Deleted group c\n' });
   expect(stderr).toMatch(/group "busy" is active .*; there is no group "nope"/);
   expect([...fake.groups.keys()]).toEqual(['busy']);
+  fake.group('d');
+  expect(await millrace('group', 'delete', 'nope', 'd', '--json')).toEqual({
+    code: 1,
+    stdout: '{"deleted":["d"]}\n',
+    stderr: 'millrace: there is no group "nope"; `millrace group list` shows those there are\n',
+  });
 });
 
 test('a wrong command line is exit code 2, and nothing is asked of a broker', async () => {

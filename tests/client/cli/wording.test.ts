@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import { expect, test } from '@jest/globals';
+import { OffsetOutOfRangeError } from '@millrace/client';
+import { explain, explainWarning } from '../../../client/src/cli/explain.js';
 import { numbers, until, useFakeBroker } from '../support/harness.js';
 import { run, start } from './command.js';
 
@@ -53,6 +55,23 @@ test('a wrong command line is one line of the same style', async () => {
     expect(stderr).toMatch(/^millrace: [^\n]*\n$/);
     expect(stderr.length).toBeLessThan(400);
   }
+});
+
+test('a command that is cut short is suggested in full', async () => {
+  const { code, stderr } = await millrace(['group', 'desc', 'g']);
+  expect(code).toBe(2);
+  expect(stderr).toContain("unknown command 'desc' (Did you mean describe?)");
+});
+
+test('a position out of range says what there is, and what the command does or what to do', () => {
+  const error = new OffsetOutOfRangeError(
+    'Offset 5 of t-0 is out of range: it holds offsets 7 to 8. Start within that, or say with ' +
+      'onOutOfRange where to go on',
+    { topic: 't', partition: 0, offset: 5, beginningOffset: 7, endOffset: 9 },
+  );
+  const what = 'offset 5 of t-0 is out of range: it holds offsets 7 to 8; ';
+  expect(explain(error)).toBe(`${what}start again with another --from`);
+  expect(explainWarning(error)).toBe(`${what}it goes on at offset 7`);
 });
 
 test('SIGTERM ends a consumer with 143', async () => {

@@ -4,6 +4,7 @@ import type {
   CommitRow,
   CommittedOffset,
   GroupStore,
+  OffsetGroupsWatcher,
   StoredGroup,
 } from '../../../../broker/src/groups/group-store.js';
 
@@ -16,6 +17,7 @@ export class MemoryGroupStore implements GroupStore {
   readonly groups = new Map<string, StoredGroup>();
   readonly #offsets = new Map<string, Map<string, CommitRow>>();
   readonly #held: (() => void)[] = [];
+  #watcher: OffsetGroupsWatcher | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #holding = false;
   /** Writes that are to fail, from the next one on. */
@@ -44,9 +46,11 @@ export class MemoryGroupStore implements GroupStore {
 
   commit(groupId: string, rows: readonly CommitRow[]): Promise<void> {
     return this.#write(() => {
-      const offsets = this.#offsets.get(groupId) ?? new Map<string, CommitRow>();
+      const known = this.#offsets.get(groupId);
+      const offsets = known ?? new Map<string, CommitRow>();
       for (const row of rows) offsets.set(keyOf(row), row);
       this.#offsets.set(groupId, offsets);
+      if (known === undefined) this.#watcher?.appeared(groupId);
       this.onCommitted(groupId, rows);
     });
   }
@@ -54,7 +58,7 @@ export class MemoryGroupStore implements GroupStore {
   deleteGroup(groupId: string): Promise<void> {
     return this.#write(() => {
       this.groups.delete(groupId);
-      this.#offsets.delete(groupId);
+      this.#forget(groupId);
     });
   }
 
@@ -62,7 +66,7 @@ export class MemoryGroupStore implements GroupStore {
     return this.#write(() => {
       const offsets = this.#offsets.get(groupId);
       for (const key of keys) offsets?.delete(keyOf(key));
-      if (offsets?.size === 0) this.#offsets.delete(groupId);
+      if (offsets?.size === 0) this.#forget(groupId);
     });
   }
 
@@ -82,12 +86,28 @@ export class MemoryGroupStore implements GroupStore {
     return this.#offsets.keys();
   }
 
+  watchGroups(watcher: OffsetGroupsWatcher): void {
+    this.#watcher = watcher;
+  }
+
+  /** The store takes offsets of a topic that is gone out of memory by itself, at once. */
+  forgetTopic(topicId: string): void {
+    for (const [groupId, offsets] of this.#offsets) {
+      for (const row of offsets.values()) if (row.topicId === topicId) offsets.delete(keyOf(row));
+      if (offsets.size === 0) this.#forget(groupId);
+    }
+  }
+
   /** What a broker that starts now would find. What is held is lost. */
   crash(): MemoryGroupStore {
     const after = new MemoryGroupStore();
     for (const [groupId, group] of this.groups) after.groups.set(groupId, group);
     for (const [groupId, rows] of this.#offsets) after.#offsets.set(groupId, new Map(rows));
     return after;
+  }
+
+  #forget(groupId: string): void {
+    if (this.#offsets.delete(groupId)) this.#watcher?.disappeared(groupId);
   }
 
   #write(apply: () => void, applyFailing?: () => void): Promise<void> {
