@@ -183,6 +183,10 @@ const storageOptions = {
     { default: storage.minCompactionLagMs, min: 0, max: Number.MAX_SAFE_INTEGER },
     'Default of min.compaction.lag.ms: younger records are not compacted.',
   ),
+  maxCompactionLagMs: millis(
+    { default: storage.maxCompactionLagMs, min: UNLIMITED, max: Number.MAX_SAFE_INTEGER },
+    'Default of max.compaction.lag.ms: older segments are compacted however few; -1: no such limit.',
+  ),
   minCleanableDirtyRatio: decimal(
     { default: storage.minCleanableDirtyRatio, min: 0, max: 1 },
     'Default of min.cleanable.dirty.ratio: the share not yet compacted that starts a compaction.',

@@ -92,7 +92,9 @@ async function checkProducers(
   report: Report,
 ): Promise<void> {
   const path = join(directory, PRODUCERS_FILE);
-  const advice = 'remove the file: the broker builds it again from the log';
+  const advice =
+    'remove the file: the broker builds it again from what the log still holds; producers whose batches ' +
+    'were removed are forgotten';
   await tryRead('producers', path, report, advice, async () => {
     const content = await readJsonFile(path);
     if (content === undefined) return;

@@ -18,6 +18,8 @@ const FILE_NAME = 'epochs.json';
 /** Every leader epoch of a partition's log, oldest first; kept in `epochs.json` beside it. */
 export class EpochHistory {
   #epochs: readonly LeaderEpoch[];
+  /** The last change; those that come later queue up behind it. */
+  #changing: Promise<void> = Promise.resolve();
 
   private constructor(
     private readonly path: string,
@@ -59,18 +61,44 @@ export class EpochHistory {
     );
   }
 
-  /** True when `offset` was given up after an unclean stop: what ended there is not in the log. */
-  isAbandoned(offset: number): boolean {
+  /**
+   * True when a log that ended at `offset` in `leaderEpoch` has lost its tail since: a later epoch began
+   * before that offset.
+   */
+  isAbandoned(offset: number, leaderEpoch: number): boolean {
     return this.#epochs.some(
-      (epoch) => epoch.previousEndOffset < offset && offset <= epoch.startOffset,
+      ({ epoch, previousEndOffset }) => epoch > leaderEpoch && previousEndOffset < offset,
     );
   }
 
   /** Resolves when `epoch` is durably the last one. */
   async begin(epoch: LeaderEpoch): Promise<void> {
-    const epochs = [...this.#epochs.filter((known) => known.epoch < epoch.epoch), epoch];
-    await writeJsonFile(this.path, epochs);
-    this.#epochs = epochs;
+    await this.#change((epochs) => [...epochs.filter((known) => known.epoch < epoch.epoch), epoch]);
+  }
+
+  /**
+   * Forgets the epochs that ended before `offset`, where the oldest segment begins; as in Kafka
+   * (`LeaderEpochFileCache.truncateFromStartAsyncFlush`) the one that was current there stays. Writes
+   * only where that changes anything.
+   */
+  async forgetBefore(offset: number): Promise<void> {
+    await this.#change((epochs) => {
+      const current = epochs.findLastIndex(({ startOffset }) => startOffset <= offset);
+      return current > 0 ? epochs.slice(current) : epochs;
+    });
+  }
+
+  #change(next: (epochs: readonly LeaderEpoch[]) => readonly LeaderEpoch[]): Promise<void> {
+    const turn = this.#changing
+      .catch(() => undefined) // whoever asked for that one was told
+      .then(async () => {
+        const epochs = next(this.#epochs);
+        if (epochs === this.#epochs) return;
+        await writeJsonFile(this.path, epochs);
+        this.#epochs = epochs;
+      });
+    this.#changing = turn;
+    return turn;
   }
 }
 

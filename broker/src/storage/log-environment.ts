@@ -1,5 +1,6 @@
 import type { Native } from '@millrace/native';
 import type { Logger } from 'pino';
+import type { NullKeyFinder } from '../topics/null-keys/finder.js';
 import type { FileCache } from './file-cache.js';
 import type { FlushScheduler } from './flush-scheduler.js';
 import type { IndexCache } from './index-cache.js';
@@ -18,6 +19,8 @@ export interface LogEnvironment {
   readonly logger: Logger;
   /** Default: nothing is counted. */
   readonly counters?: StorageCounters;
+  /** For compacted topics. Default: one without a thread. */
+  readonly nullKeys?: NullKeyFinder;
   /** True when this broker gave out that producer id, or may have before it was restarted. */
   readonly isIssuedProducerId: (producerId: number) => boolean;
   /** Milliseconds since the epoch. */
@@ -37,5 +40,6 @@ export type LogOptions = Pick<
   | 'retentionBytes'
   | 'deleteRetentionMs'
   | 'minCompactionLagMs'
+  | 'maxCompactionLagMs'
   | 'minCleanableDirtyRatio'
 >;

@@ -1,7 +1,9 @@
 import { ProtocolError, RecordBatchView } from '@millrace/protocol';
 import type { ScannedBatch } from './batch-scanner.js';
+import type { ListedSegment } from './compaction/listed-segments.js';
 import type { EpochHistory } from './epoch-history.js';
 import type { FileRegion } from './file-region.js';
+import { indexAfter } from './segment-search.js';
 import type { Segment } from './segment.js';
 import { MAX_STORED_BATCH_BYTES } from './storage-config.js';
 import { nextTurn, warmIfCold } from './warm-up.js';
@@ -27,6 +29,8 @@ export interface LogView {
   readonly epochs: EpochHistory;
   /** ... and anywhere below this one, where compaction may have taken them. */
   readonly cleanedTo: number;
+  /** Segments below that which are missing. Default: none. */
+  readonly lost?: readonly ListedSegment[];
 }
 
 export interface TimestampedOffset {
@@ -46,16 +50,16 @@ function visibleBytes(segment: Segment, end: VisibleEnd): number {
  * @throws ProtocolError CORRUPT_LOG
  */
 export async function readRegion(
-  { segments, end, epochs, cleanedTo }: LogView,
+  view: LogView,
   offset: number,
   maxBytes: number,
   atLeastOne: boolean,
 ): Promise<FileRegion | undefined> {
+  const { segments, end } = view;
   if (end === undefined || offset >= end.offset) return undefined;
   let from = offset;
   for (const segment of segments.slice(floorSegment(segments, offset))) {
-    const { baseOffset } = segment;
-    if (baseOffset > from && baseOffset > cleanedTo && !epochs.isGap(from, baseOffset)) {
+    if (segment.baseOffset > from && !isGap(view, from, segment.baseOffset)) {
       throw missing(segment, from);
     }
     from = Math.max(from, segment.baseOffset);
@@ -70,6 +74,12 @@ export async function readRegion(
     return region;
   }
   return undefined;
+}
+
+/** True when nothing is lost from `from` up to `baseOffset`, where a segment begins. */
+function isGap({ epochs, cleanedTo, lost }: LogView, from: number, baseOffset: number): boolean {
+  if (lost?.some(([base, end]) => base < baseOffset && end > from) === true) return false;
+  return baseOffset <= cleanedTo || epochs.isGap(Math.max(from, cleanedTo), baseOffset);
 }
 
 /**
@@ -171,14 +181,7 @@ function endOf(region: FileRegion): number {
 
 /** The index of the last segment that begins at or before `offset`; 0 when none does. */
 function floorSegment(segments: readonly Segment[], offset: number): number {
-  let low = 0;
-  let high = segments.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((segments[middle]?.baseOffset ?? Infinity) <= offset) low = middle + 1;
-    else high = middle;
-  }
-  return Math.max(0, low - 1);
+  return Math.max(0, indexAfter(segments, offset) - 1);
 }
 
 /** What a reader is told whose offset the log does not have. */

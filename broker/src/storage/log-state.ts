@@ -1,3 +1,4 @@
+import type { ListedSegment } from './compaction/listed-segments.js';
 import type { CheckpointFile } from './checkpoint.js';
 import type { EpochHistory } from './epoch-history.js';
 import type { ProducerStates } from './producer-states.js';
@@ -10,6 +11,8 @@ export interface LogState {
   readonly startOffset: number;
   /** Below this offset compaction may have taken offsets away. */
   readonly cleanedTo: number;
+  /** Segments that are missing there. */
+  readonly lostSegments: readonly ListedSegment[];
   /** The offset after the last record. */
   readonly dataEndOffset: number;
   /** Where appending goes on: beyond `dataEndOffset` when offsets there may have been seen. */

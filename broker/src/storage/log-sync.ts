@@ -11,6 +11,7 @@ import { Flusher } from './flusher.js';
 import type { LogEnvironment, LogOptions } from './log-environment.js';
 import type { VisibleEnd } from './log-reader.js';
 import type { LogState } from './log-state.js';
+import { ProducerSnapshots } from './producer-snapshots.js';
 import type { Segment } from './segment.js';
 
 /** How often the last sync is tried again, a flush tick apart, while something is short. */
@@ -19,8 +20,8 @@ const LAST_SYNC_ATTEMPTS = 50;
 /** Where a log ends at one moment. */
 export interface LogTail {
   readonly active: ActiveSegment | undefined;
-  /** True when all segments are sealed, and the next append makes a new one. */
-  readonly sealed: boolean;
+  /** Where the last segment ended, when all are sealed and the next append makes a new one. */
+  readonly sealedTo: number | undefined;
   /** Undefined while there is no segment. */
   readonly end: VisibleEnd | undefined;
   /** The offset after the last record. */
@@ -55,6 +56,7 @@ export interface SyncedLog {
 export class LogSync implements Flushable {
   readonly #flusher = new Flusher(() => this.#sync(), isBeforeSync);
   readonly #warnings: BackgroundWarnings;
+  readonly #snapshots: ProducerSnapshots;
   readonly #checkpointer: Checkpointer;
   /** Oldest first. */
   #sealed: readonly SealedSegment[] = [];
@@ -72,8 +74,10 @@ export class LogSync implements Flushable {
     private readonly environment: LogEnvironment,
     private options: LogOptions,
   ) {
+    const { directory, state } = log;
     this.#warnings = new BackgroundWarnings(log.name, environment.logger);
-    this.#checkpointer = new Checkpointer(log.directory, log.state, environment, this.#warnings);
+    this.#snapshots = new ProducerSnapshots(directory, state);
+    this.#checkpointer = new Checkpointer(state, this.#snapshots, environment, this.#warnings);
     const { end, nextOffset } = log.tail();
     this.#durableEnd = end;
     this.#durableOffset = nextOffset;
@@ -133,6 +137,26 @@ export class LogSync implements Flushable {
     this.#durableEnd = { ...end, segment: output, position: output.sizeBytes };
   }
 
+  /** These are no part of the log any more. */
+  removed(segments: readonly Segment[]): void {
+    const end = this.#durableEnd;
+    // What is left, if anything, has not been synced yet: the checkpoint says where that begins.
+    if (end !== undefined && segments.includes(end.segment)) this.#durableEnd = undefined;
+  }
+
+  /**
+   * Resolves when batches below `offset`, which are synced, may go: a snapshot that is durable says all
+   * that they say of their producers.
+   */
+  async secureProducers(offset: number): Promise<void> {
+    if (!this.#snapshots.cover(offset)) {
+      const image = this.#snapshots.image(this.log.tail().dataEndOffset);
+      await this.#flusher.waitFor(this.#appendedLsn);
+      await this.#snapshots.write(image);
+    }
+    await this.#snapshots.makeNameDurable();
+  }
+
   /**
    * Syncs what is sealed and writes a checkpoint behind it, unless something is appended meanwhile: then
    * there will be one anyway. A shortage is reported, and passes.
@@ -146,8 +170,7 @@ export class LogSync implements Flushable {
       await ended;
     }
     await this.#checkpointer.idle();
-    const { active, sealed } = this.log.tail();
-    if (active !== undefined || !sealed || this.#sealed.length > 0) return;
+    if (this.log.tail().sealedTo === undefined || this.#sealed.length > 0) return;
     const image = this.#image();
     if (image === undefined || this.#failure !== undefined) return;
     this.#checkpointer.start(image, this.#checkpointFailed);
@@ -183,13 +206,19 @@ export class LogSync implements Flushable {
   async settle(): Promise<boolean> {
     // Before anything is awaited: what a tick starts would run beside what is written here.
     this.environment.flushes.remove(this);
-    const { active, nextOffset } = this.log.tail();
+    const { active, nextOffset, dataEndOffset } = this.log.tail();
     const unsynced = active !== undefined || this.#sealed.length > 0;
     if (unsynced && this.#failure === undefined) await this.#syncLast();
     await this.#checkpointer.idle();
     const image = this.#image(true);
-    if (image === undefined || this.#failure !== undefined) return false;
-    if (image.active === undefined && this.#isCheckpointed(image)) return true;
+    if (this.#failure !== undefined) return false;
+    if (image === undefined || (image.active === undefined && this.#isCheckpointed(image))) {
+      // Nothing was appended; but what a restart had to look for in the log, the next need not.
+      if (dataEndOffset > 0) {
+        await this.#checkpointer.storeProducers(this.#snapshots.image(dataEndOffset));
+      }
+      return image !== undefined;
+    }
     await this.#checkpointer.write(image, { ceiling: nextOffset });
     await image.active?.finish();
     return true;
@@ -312,20 +341,23 @@ export class LogSync implements Flushable {
     this.#sealed = this.#sealed.filter((other) => other !== sealed);
   }
 
-  /** Never backwards: a sealed segment that is let go later was synced in an earlier round. */
+  /**
+   * Never backwards: a sealed segment that is let go later was synced in an earlier round, and one that
+   * has nothing new may have been removed or replaced meanwhile.
+   */
   #becameDurable(end: VisibleEnd | undefined, nextOffset: number): void {
-    if (nextOffset < this.#durableOffset) return;
+    if (nextOffset <= this.#durableOffset) return;
     this.#durableEnd = end;
     this.#durableOffset = nextOffset;
   }
 
   #image(last = false): CompleteImage | undefined {
-    const { active, end, sealed, nextOffset, dataEndOffset } = this.log.tail();
+    const { active, end, sealedTo, dataEndOffset } = this.log.tail();
     const { leaderEpoch } = this.log.state;
     const lsn = this.#appendedLsn;
     if (active === undefined) {
-      if (!sealed) return undefined;
-      const position = { segmentBase: nextOffset, position: 0, endOffset: dataEndOffset };
+      if (sealedTo === undefined) return undefined;
+      const position = { segmentBase: sealedTo, position: 0, endOffset: dataEndOffset };
       return this.#checkpointer.complete({ lsn, active, ...position, leaderEpoch }, last);
     }
     if (end === undefined) return undefined;

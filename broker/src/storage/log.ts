@@ -1,6 +1,7 @@
 import { stampBatch } from '@millrace/protocol';
 import type { BatchHeader, ByteChunks, ProtocolError } from '@millrace/protocol';
 import { ActiveSegment } from './active-segment.js';
+import type { ListedSegment } from './compaction/listed-segments.js';
 import { isPassing, SegmentGoneError, storageFailure } from './errors.js';
 import type { FileRegion } from './file-region.js';
 import type { LogEnvironment, LogOptions } from './log-environment.js';
@@ -40,8 +41,10 @@ export class Log {
   readonly #state: LogState;
   readonly #list: SegmentList;
   #active: ActiveSegment | undefined;
-  /** Segments below this offset are never appended to again. */
+  /** Segments below this offset are never appended to again ... */
   #sealedTo: number;
+  /** ... and there is no other one. */
+  #allSealed: boolean;
   /** The last {@link prepare}; those that come later queue up behind it. */
   #preparing: Promise<void> | undefined;
   /** The offset after the last record. */
@@ -62,8 +65,16 @@ export class Log {
     const { checkpoint, nextOffset } = state;
     this.#state = state;
     const fail = (what: string, error: unknown): void => this.#sync.fail(what, error);
-    this.#list = new SegmentList({ name, state, fail, onStartMoved: onChange }, environment);
+    this.#list = new SegmentList(
+      {
+        ...{ name, state, fail, onStartMoved: onChange },
+        secureProducers: (offset) => this.#sync.secureProducers(offset),
+        onRemoved: (segments) => this.#sync.removed(segments),
+      },
+      environment,
+    );
     this.#sealedTo = checkpoint.current?.segmentBase ?? 0;
+    this.#allSealed = this.#sealedTo > (state.segments.at(-1)?.baseOffset ?? 0);
     this.#dataEndOffset = state.dataEndOffset;
     this.#nextOffset = nextOffset;
     const block = environment.config.offsetCeilingBlock;
@@ -127,8 +138,14 @@ export class Log {
     return this.#list.cleanedTo;
   }
 
-  set cleanedTo(offset: number) {
-    this.#list.cleanedTo = offset;
+  /** Segments below {@link cleanedTo} that a start did not find. */
+  get lostSegments(): readonly ListedSegment[] {
+    return this.#state.lostSegments;
+  }
+
+  /** True once it is closed or its topic deleted. */
+  get closed(): boolean {
+    return this.#list.closed;
   }
 
   /** Why the log takes no more appends. */
@@ -176,6 +193,7 @@ export class Log {
         await this.#ceiling.reserve(this.#nextOffset, recordCount, this.leaderEpoch);
       }
       this.#active ??= await this.#openActive();
+      this.#allSealed = false;
       this.#sync.opened();
     } catch (error) {
       throw this.#appendFailure(error);
@@ -270,7 +288,7 @@ export class Log {
 
   /** See {@link SegmentList.replace}. */
   async replaceSegments(inputs: readonly Segment[], swap: SegmentSwap): Promise<void> {
-    await this.#list.replace(inputs, swap, (output) => this.#sync.replaced(inputs, output));
+    await this.#list.replace(inputs, swap, (old, by) => this.#sync.replaced(old, by));
   }
 
   /**
@@ -284,6 +302,7 @@ export class Log {
     if (last === undefined || last.sizeBytes === 0) return;
     const active = this.#active;
     this.#sealedTo = this.#nextOffset;
+    this.#allSealed = true;
     if (active !== undefined) {
       this.#active = undefined;
       this.#sync.seal(active, this.#nextOffset);
@@ -398,8 +417,7 @@ export class Log {
   #tail(): LogTail {
     return {
       active: this.#active,
-      // Of a log that begins durably empty there is nothing to be sealed.
-      sealed: this.#sealedTo === this.#nextOffset && this.#sealedTo > 0,
+      sealedTo: this.#allSealed ? this.#sealedTo : undefined,
       end: this.#appendedEnd(),
       dataEndOffset: this.#dataEndOffset,
       nextOffset: this.#nextOffset,
@@ -414,6 +432,7 @@ export class Log {
       startOffset: this.startOffset,
       epochs: this.#state.epochs,
       cleanedTo: this.cleanedTo,
+      lost: this.lostSegments,
     };
   }
 }

@@ -1,5 +1,7 @@
 import type { Native } from '@millrace/native';
 import type { Logger } from 'pino';
+import { createNullKeyFinder } from '../topics/null-keys/thread-finder.js';
+import type { NullKeyFinder } from '../topics/null-keys/finder.js';
 import { TopicRegistry } from '../topics/topic-registry.js';
 import { Cleaner } from './compaction/cleaner.js';
 import { DataDir } from './data-dir.js';
@@ -75,6 +77,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
       config,
       logger,
       counters: new StorageCounters(),
+      nullKeys: createNullKeyFinder(),
       isIssuedProducerId: (producerId) => producerIds.isIssued(producerId),
       now,
     } satisfies LogEnvironment;
@@ -105,6 +108,12 @@ function* openLogs(topics: TopicRegistry): Iterable<Log> {
   }
 }
 
+/** With what a storage that is open does not go without. */
+interface OpenEnvironment extends LogEnvironment {
+  readonly counters: StorageCounters;
+  readonly nullKeys: NullKeyFinder;
+}
+
 class OpenStorage implements Storage {
   #closing: Promise<void> | undefined;
 
@@ -113,7 +122,7 @@ class OpenStorage implements Storage {
     readonly topics: TopicRegistry,
     private readonly producerIds: ProducerIds,
     private readonly maintenance: Maintenance,
-    private readonly environment: LogEnvironment & { readonly counters: StorageCounters },
+    private readonly environment: OpenEnvironment,
   ) {}
 
   get counters(): StorageCounters {
@@ -164,6 +173,7 @@ class OpenStorage implements Storage {
       await this.maintenance.close();
       if (await this.topics.close()) await this.dataDir.markClean();
     } finally {
+      await this.environment.nullKeys.close();
       this.environment.flushes.close();
       this.environment.files.close();
       await this.dataDir.close();

@@ -1,19 +1,10 @@
-import { join } from 'node:path';
 import { ProtocolError } from '@millrace/protocol';
 import type { Checkpoint, CheckpointFile } from './checkpoint.js';
 import type { EpochHistory } from './epoch-history.js';
-import { DataDirError } from './errors.js';
-import { readJsonFile } from './json-file.js';
 import type { LogEnvironment } from './log-environment.js';
-import { PRODUCERS_FILE } from './log-files.js';
+import { readProducerSnapshot } from './producer-snapshot-file.js';
 import { ProducerStates } from './producer-states.js';
 import type { Segment } from './segment.js';
-
-interface Snapshot {
-  /** The state covers every batch below this offset. */
-  readonly offset: number;
-  readonly producers: unknown;
-}
 
 /** What is known of a log's producers. */
 export interface RecoveredProducers {
@@ -42,11 +33,11 @@ export async function rebuildProducers(
   });
   // The segments may be gone, and the producers of what they held still go on.
   if (endOffset === 0) return { states, snapshotOffset: undefined };
-  const snapshot = await readSnapshot(join(directory, PRODUCERS_FILE), environment);
+  const snapshot = await readProducerSnapshot(directory, environment);
   const usable =
     snapshot !== undefined &&
     snapshot.offset <= endOffset &&
-    !epochs.isAbandoned(snapshot.offset) &&
+    !epochs.isAbandoned(snapshot.offset, snapshot.leaderEpoch) &&
     states.restore(snapshot.producers);
   const from = usable ? heldTo(snapshot.offset, endOffset, checkpoint.current) : 0;
   const { version } = states;
@@ -79,21 +70,4 @@ function heldTo(offset: number, endOffset: number, checkpoint: Checkpoint | unde
   if (checkpoint?.snapshotOffset !== offset) return offset;
   const { snapshotHoldsTo } = checkpoint;
   return snapshotHoldsTo > offset && snapshotHoldsTo <= endOffset ? snapshotHoldsTo : offset;
-}
-
-async function readSnapshot(
-  path: string,
-  environment: LogEnvironment,
-): Promise<Snapshot | undefined> {
-  try {
-    const content = await readJsonFile(path);
-    if (typeof content !== 'object' || content === null) return undefined;
-    if (!('offset' in content) || !('producers' in content)) return undefined;
-    if (typeof content.offset !== 'number') return undefined;
-    return { offset: content.offset, producers: content.producers };
-  } catch (error) {
-    if (!(error instanceof DataDirError)) throw error;
-    environment.logger.warn({ file: path }, 'a damaged producer snapshot is rebuilt from the log');
-    return undefined;
-  }
 }

@@ -1,4 +1,5 @@
 import type { Log } from './log.js';
+import type { LogOptions } from './log-environment.js';
 import type { Segment } from './segment.js';
 import { UNLIMITED } from './storage-config.js';
 
@@ -51,10 +52,16 @@ function deletes({ options }: RetainedLog): boolean {
 async function isSealDue(log: RetainedLog, nowMs: number): Promise<boolean> {
   const { lastSegment: last, options } = log;
   if (last === undefined || !log.canSeal) return false;
-  if (nowMs - (await last.firstAppendMs()) > options.segmentMs) return true;
+  if (nowMs - (await last.firstAppendMs()) > sealAgeMs(options)) return true;
   if (!deletes(log) || options.retentionMs === UNLIMITED) return false;
   const all = [...log.sealedSegments(), last];
   return (await countExpired(all, nowMs - options.retentionMs)) === all.length;
+}
+
+/** `segment.ms`, or sooner where compaction has to get at the records in time. */
+function sealAgeMs({ cleanupPolicy, maxCompactionLagMs, segmentMs }: LogOptions): number {
+  const bounded = cleanupPolicy !== 'delete' && maxCompactionLagMs !== UNLIMITED;
+  return bounded ? Math.min(segmentMs, maxCompactionLagMs) : segmentMs;
 }
 
 /** Segments that were not sealed yet when the records in them were deleted. */

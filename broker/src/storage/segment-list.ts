@@ -4,6 +4,7 @@ import type { LogEnvironment } from './log-environment.js';
 import { removeSegmentFiles } from './log-files.js';
 import { nextTurn } from './warm-up.js';
 import type { LogState } from './log-state.js';
+import { indexAfter } from './segment-search.js';
 import type { Segment } from './segment.js';
 
 /** The log that a list of segments is part of. */
@@ -15,6 +16,10 @@ export interface ListedLog {
   readonly fail: (what: string, error: unknown) => void;
   /** Called when the log begins at another offset. */
   readonly onStartMoved: () => void;
+  /** Resolves when a restart knows the producers of batches below `offset` without these. */
+  readonly secureProducers: (offset: number) => Promise<void>;
+  /** Told in the same turn of the event loop in which readers stop to find `removed`. */
+  readonly onRemoved: (removed: readonly Segment[]) => void;
 }
 
 /**
@@ -22,9 +27,15 @@ export interface ListedLog {
  *
  * `begin` makes the old ones unusable, and resolves when nothing touches their files by name any more: it
  * is to be called, and awaited, right before the first change of those files. A rejection before that
- * leaves the log as it was; one after that takes it offline.
+ * leaves the log as it was; one after that takes it offline, unless `begin` was given `standby`, the same
+ * segments once more: those are put in their place until `commit` says that there is no way back.
  */
-export type SegmentSwap = (begin: () => Promise<void>) => Promise<Segment>;
+export type SegmentSwap = (
+  begin: (standby?: readonly Segment[]) => Promise<void>,
+  commit: () => void,
+) => Promise<Segment>;
+/** Told in the same turn of the event loop in which readers begin to find `by` in the place of `old`. */
+export type OnReplaced = (old: readonly Segment[], by: Segment) => void;
 
 /**
  * The segments of a log, by base offset. They come at the new end; at the old end they go, or are
@@ -70,13 +81,14 @@ export class SegmentList {
     return this.#startOffset;
   }
 
+  /** True from {@link close} on. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** Below this offset compaction may have taken offsets away. */
   get cleanedTo(): number {
     return this.#cleanedTo;
-  }
-
-  set cleanedTo(offset: number) {
-    this.#cleanedTo = offset;
   }
 
   /** Adds a segment at the new end. */
@@ -95,12 +107,12 @@ export class SegmentList {
    */
   sealed(): readonly Segment[] {
     const { segmentBase } = this.log.state.checkpoint.certain;
-    return this.#segments.filter(({ baseOffset, live }) => baseOffset < segmentBase && !live);
+    return this.#segments.filter((segment) => isSealed(segment, segmentBase));
   }
 
   /** The offset after the last that a sealed segment may hold. */
   endOf(segment: Segment): number {
-    const next = this.#segments[this.#segments.indexOf(segment) + 1];
+    const next = this.#segments[indexAfter(this.#segments, segment.baseOffset)];
     return next?.baseOffset ?? this.log.state.checkpoint.certain.segmentBase;
   }
 
@@ -117,36 +129,34 @@ export class SegmentList {
       const sealed = this.sealed();
       const kept = sealed.findIndex((segment) => this.endOf(segment) > this.#startOffset);
       const removed = kept < 0 ? sealed : sealed.slice(0, kept);
-      if (removed.length > 0 && (await this.#isStartCertain())) await this.#remove(removed, reason);
+      if (removed.length > 0 && (await this.#mayGo(removed))) await this.#remove(removed, reason);
       return this.#startOffset;
     });
   }
 
   /**
    * Puts what `swap` resolves to in the place of `inputs`, which are adjacent and sealed.
-   * @param onReplaced called in the same turn of the event loop in which readers begin to find it.
    * @throws SegmentGoneError when an input is not there any more; nothing was done then.
    */
-  replace(
-    inputs: readonly Segment[],
-    swap: SegmentSwap,
-    onReplaced: (output: Segment) => void,
-  ): Promise<Segment> {
+  replace(inputs: readonly Segment[], swap: SegmentSwap, onReplaced: OnReplaced): Promise<Segment> {
     return this.#inTurn(async () => {
-      const first = this.#segments.indexOf(inputs[0] as Segment);
-      const sealed = this.sealed();
-      for (const [i, input] of inputs.entries()) {
-        const there = first >= 0 && this.#segments[first + i] === input && sealed.includes(input);
-        if (!there) throw new SegmentGoneError(input.logPath);
-      }
       const last = inputs.at(-1);
       if (last === undefined) throw new Error(`${this.log.name}: nothing to replace`);
+      const first = indexAfter(this.#segments, last.baseOffset) - inputs.length;
+      const { segmentBase } = this.log.state.checkpoint.certain;
+      for (const [i, input] of inputs.entries()) {
+        const there = this.#segments[first + i] === input && isSealed(input, segmentBase);
+        if (!there) throw new SegmentGoneError(input.logPath);
+      }
       const end = this.endOf(last);
-      const output = await this.#swap(inputs, swap);
+      const output = await this.#swap(inputs, swap, (standby) => {
+        this.#segments = this.#segments.toSpliced(first, inputs.length, ...standby);
+        for (const [i, segment] of standby.entries()) onReplaced(inputs.slice(i, i + 1), segment);
+      });
       this.#cleanedTo = Math.max(this.#cleanedTo, end);
       this.#segments = this.#segments.toSpliced(first, inputs.length, output);
       this.#sizeBytes += output.sizeBytes - bytesOf(inputs);
-      onReplaced(output);
+      onReplaced(inputs, output);
       return output;
     });
   }
@@ -177,16 +187,21 @@ export class SegmentList {
     this.log.onStartMoved();
   }
 
-  /** Makes the start durable in both slots of the checkpoint; false when that has to be tried later. */
-  async #isStartCertain(): Promise<boolean> {
+  /**
+   * Makes durable what a restart needs to do without these: the start, in both slots of the checkpoint, and
+   * what they say of producers. False when that has to be tried later.
+   */
+  async #mayGo(removed: readonly Segment[]): Promise<boolean> {
     const { checkpoint } = this.log.state;
     try {
       if (checkpoint.certain.startOffset < this.#startOffset) await checkpoint.updateBoth();
+      await this.log.secureProducers(this.endOf(removed.at(-1) as Segment));
       return true;
     } catch (error) {
       this.environment.logger.warn(
         { err: error, log: this.log.name },
-        'segments below the start of the log stay until its checkpoint can be written again',
+        'segments below the start of the log stay until its checkpoint and what is known of its ' +
+          'producers can be written again',
       );
       return false;
     }
@@ -196,8 +211,10 @@ export class SegmentList {
     this.#segments = this.#segments.slice(removed.length);
     const bytes = bytesOf(removed);
     this.#sizeBytes -= bytes;
+    this.log.onRemoved(removed);
     await Promise.all(removed.map((segment) => segment.leave()));
     await removeSegmentFiles(removed, this.environment.logger);
+    await this.#forgetEpochs();
     this.environment.counters?.removed(removed.length, bytes);
     this.environment.logger.info(
       { log: this.log.name, segments: removed.length, bytes, startOffset: this.#startOffset },
@@ -205,13 +222,33 @@ export class SegmentList {
     );
   }
 
-  async #swap(inputs: readonly Segment[], swap: SegmentSwap): Promise<Segment> {
+  /** Epochs that ended before the oldest segment; those that cannot be forgotten now go with the next. */
+  async #forgetEpochs(): Promise<void> {
+    const { epochs } = this.log.state;
+    const oldest = this.#segments[0]?.baseOffset ?? Infinity;
+    try {
+      await epochs.forgetBefore(Math.min(oldest, this.#startOffset));
+    } catch (error) {
+      this.environment.logger.warn(
+        { err: error, log: this.log.name },
+        'epochs below the start of the log could not be forgotten',
+      );
+    }
+  }
+
+  async #swap(
+    inputs: readonly Segment[],
+    swap: SegmentSwap,
+    putBack: (standby: readonly Segment[]) => void,
+  ): Promise<Segment> {
     let begun: Promise<unknown> | undefined;
-    const begin = async (): Promise<void> => {
+    let standby: readonly Segment[] | undefined;
+    const begin = async (again?: readonly Segment[]): Promise<void> => {
+      standby = again;
       begun ??= Promise.all(inputs.map((segment) => segment.leave()));
       await begun;
     };
-    const swapping = swap(begin);
+    const swapping = swap(begin, () => (standby = undefined));
     // Nobody finds a segment gone before `begin`, which is in here.
     this.#swapping = swapping;
     try {
@@ -219,7 +256,8 @@ export class SegmentList {
       await begin();
       return output;
     } catch (error) {
-      if (begun !== undefined) this.log.fail('compaction of', error);
+      if (standby !== undefined) putBack(standby);
+      else if (begun !== undefined) this.log.fail('compaction of', error);
       throw error;
     } finally {
       this.#swapping = undefined;
@@ -236,6 +274,10 @@ export class SegmentList {
     this.#changing = turn;
     return turn;
   }
+}
+
+function isSealed({ baseOffset, live }: Segment, segmentBase: number): boolean {
+  return baseOffset < segmentBase && !live;
 }
 
 function bytesOf(segments: readonly Segment[]): number {

@@ -1,23 +1,19 @@
 import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ProtocolError } from '@millrace/protocol';
-import { BatchScanner } from './batch-scanner.js';
 import type { ScannedBatch } from './batch-scanner.js';
+import { walkBatches } from './batch-walk.js';
 import { SegmentGoneError } from './errors.js';
 import type { FileRegion } from './file-region.js';
 import type { LogEnvironment } from './log-environment.js';
 import { readIndexFile, readLastIndexEntry } from './index-file.js';
 import { OffsetIndex } from './offset-index.js';
+import { RememberedPositions } from './remembered-positions.js';
 import { indexFileName, logFileName } from './segment-name.js';
 import type { SharedFile } from './shared-file.js';
-import { nextTurn, warmIfCold } from './warm-up.js';
 
-/** Ends of regions given lately, whose offsets tailing readers come back with. */
-const REMEMBERED_POSITIONS = 64;
 /** Reads of a walk through a whole segment. */
 const WALK_WINDOW_BYTES = 1024 * 1024;
-/** How far batches are walked in one turn of the event loop; a lookup by the index ends long before. */
-const WALK_TURN_BYTES = 1024 * 1024;
 
 /**
  * One file of a partition's log, as readers see it: record batches from `baseOffset` on, and a sparse
@@ -32,7 +28,7 @@ export class Segment {
   mappableBytes: number;
   /** The appender's file and index, while there is one. */
   #live: { readonly file: SharedFile; readonly index: OffsetIndex } | undefined;
-  readonly #positions = new Map<number, number>();
+  readonly #positions = new RememberedPositions();
   /** Removed or replaced: the names of its files may be another segment's. */
   #gone = false;
   /** Work under way that opens its files by name, or writes them. */
@@ -156,13 +152,7 @@ export class Segment {
 
   /** The end at `position` belongs to `offset`: whoever was served up to there asks for it next. */
   remember(offset: number, position: number): void {
-    this.#positions.delete(offset);
     this.#positions.set(offset, position);
-    if (this.#positions.size <= REMEMBERED_POSITIONS) return;
-    for (const oldest of this.#positions.keys()) {
-      this.#positions.delete(oldest);
-      return;
-    }
   }
 
   /**
@@ -299,10 +289,7 @@ export class Segment {
     return length;
   }
 
-  /**
-   * The first batch from `from` on for which `stop` holds. Cold pages are read off the main thread, and
-   * a long walk takes many turns of the event loop.
-   */
+  /** See {@link walkBatches}. */
   async #walk(
     from: number,
     end: number,
@@ -311,25 +298,9 @@ export class Segment {
   ): Promise<ScannedBatch | undefined> {
     if (from >= end) return undefined;
     const shared = this.acquire();
+    const check = (): void => this.#checkThere();
     try {
-      const scanner = new BatchScanner(shared.file, from, end, windowBytes);
-      let turnEnds = from;
-      for (;;) {
-        const { position } = scanner;
-        if (position >= turnEnds) {
-          if (position > from) {
-            await nextTurn();
-            this.#checkThere();
-          }
-          // The last read of this turn may begin just before its end.
-          const reads = WALK_TURN_BYTES + scanner.windowBytes;
-          await warmIfCold(shared.file, position, Math.min(end - position, reads));
-          turnEnds = position + WALK_TURN_BYTES;
-        }
-        const batch = scanner.next();
-        if (batch === undefined) return undefined;
-        if (stop(batch)) return batch;
-      }
+      return await walkBatches({ file: shared.file, from, end, windowBytes, check }, stop);
     } finally {
       shared.release();
     }

@@ -12,7 +12,10 @@ export type CleanupPolicy = (typeof cleanupPolicies)[number];
 export const timestampTypes = ['CreateTime', 'LogAppendTime'] as const;
 export type TimestampType = (typeof timestampTypes)[number];
 
-/** For {@link StorageConfig.retentionMs} and `retentionBytes`: nothing is removed for that reason. */
+/**
+ * For {@link StorageConfig.retentionMs} and `retentionBytes`: nothing is removed for that reason; for
+ * `maxCompactionLagMs`: nothing is compacted for that reason alone.
+ */
 export const UNLIMITED = -1;
 
 /** Every bound and default of the storage layer. Sizes in bytes, times in milliseconds. */
@@ -50,6 +53,11 @@ export interface StorageConfig {
   readonly deleteRetentionMs: number;
   /** Default of `min.compaction.lag.ms`: records younger than this are not compacted. */
   readonly minCompactionLagMs: number;
+  /**
+   * Default of `max.compaction.lag.ms` (KIP-354): a log whose oldest segment not yet compacted was begun
+   * longer ago is compacted, however little of it is new; -1: never for that reason.
+   */
+  readonly maxCompactionLagMs: number;
   /** Default of `min.cleanable.dirty.ratio`: the share of a log not yet compacted that makes it worth it. */
   readonly minCleanableDirtyRatio: number;
   /** How often segments are looked at for retention and for `segment.ms`. */
@@ -112,6 +120,7 @@ export const defaultStorageConfig: StorageConfig = {
   segmentMs: 7 * DAY_MS,
   deleteRetentionMs: DAY_MS,
   minCompactionLagMs: 0,
+  maxCompactionLagMs: UNLIMITED,
   minCleanableDirtyRatio: 0.5,
   retentionCheckIntervalMs: 60_000,
   cleanerIntervalMs: 15_000,

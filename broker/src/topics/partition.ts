@@ -1,10 +1,12 @@
-import { firstNullKey, inspectBatches, ProtocolError, stampAppendTime } from '@millrace/protocol';
+import { inspectBatches, ProtocolError, stampAppendTime } from '@millrace/protocol';
 import type { BatchHeader, ByteChunks } from '@millrace/protocol';
 import type { FileRegion } from '../storage/file-region.js';
 import type { Log } from '../storage/log.js';
 import type { LogEnvironment } from '../storage/log-environment.js';
 import type { AppendedBatch } from '../storage/producer-states.js';
-import { MAX_STORED_BATCH_BYTES } from '../storage/storage-config.js';
+import { deletableOffset } from './deletable-offset.js';
+import { inlineFinder } from './null-keys/finder.js';
+import { checkKeys } from './null-keys/key-check.js';
 import type { TopicConfig } from './topic-config.js';
 
 /** What an acknowledgement waits for: nothing, the page cache, the disk. */
@@ -16,11 +18,6 @@ export interface AppendResult {
   readonly logAppendTimeMs: number;
   readonly logStartOffset: number;
 }
-
-/** What the records of a batch may unpack to: the size of the largest batch that is stored as it is. */
-const MAX_UNPACKED_BYTES = MAX_STORED_BATCH_BYTES;
-/** For {@link Partition.deleteRecords}: everything that consumers can see. */
-const ALL_RECORDS = -1;
 
 /** One partition of a topic: what handlers append to and read from. */
 export class Partition {
@@ -111,10 +108,11 @@ export class Partition {
   async append(bytes: ByteChunks, acks: Acks): Promise<AppendResult> {
     const log = this.#usableLog();
     const batch = this.#inspect(bytes);
+    const keyed = this.#checkKeys(bytes, batch);
     const appended =
-      this.#queue === undefined && log.canAppend(batch.recordCount)
+      keyed === undefined && this.#queue === undefined && log.canAppend(batch.recordCount)
         ? this.#appendNow(log, bytes, batch)
-        : await this.#appendInTurn(log, bytes, batch);
+        : await this.#appendInTurn(log, bytes, batch, keyed);
     if (acks === -1 && this.environment.config.durability === 'fsync') {
       await log.waitForSync(appended.endLsn);
     }
@@ -131,54 +129,26 @@ export class Partition {
     maxBytes: number,
     atLeastOne: boolean,
   ): Promise<FileRegion | undefined> {
-    if (this.#problem !== undefined) throw this.#problem;
-    if (this.#log === undefined) throw this.#offline();
-    try {
-      return await this.#log.read(offset, maxBytes, atLeastOne);
-    } catch (error) {
-      throw this.#whyGone() ?? error;
-    }
-  }
-
-  /** Why its files went away, beneath a read that had begun before. */
-  #whyGone(): ProtocolError | undefined {
-    return this.#problem;
+    return this.#orWhyGone(this.#openLog().read(offset, maxBytes, atLeastOne));
   }
 
   /**
    * Gives up all records below `offset`, -1 for all that consumers can see; resolves to the first offset
    * that is left, once that is durable. Readers do not get them from then on. Their space is freed
-   * segment by segment, when all of one is given up and it is sealed. As in Kafka, not in a topic that is
-   * only compacted.
+   * segment by segment, when all of one is given up and it is sealed.
    * @throws ProtocolError OFFSET_OUT_OF_RANGE beyond the high watermark, POLICY_VIOLATION, STORAGE_ERROR
    */
   async deleteRecords(offset: number): Promise<number> {
     const log = this.#usableLog();
-    const { highWatermark } = log;
-    if (this.config.cleanupPolicy === 'compact') {
-      throw new ProtocolError(
-        'POLICY_VIOLATION',
-        `${this.name}: records of a topic that is only compacted cannot be deleted by offset; write ` +
-          'tombstones, or set its cleanup.policy to "compact,delete"',
-      );
-    }
-    if (!Number.isSafeInteger(offset) || offset < ALL_RECORDS || offset > highWatermark) {
-      throw new ProtocolError(
-        'OFFSET_OUT_OF_RANGE',
-        `${this.name}: records can be deleted up to its high watermark ${highWatermark}, not up ` +
-          `to offset ${offset}`,
-      );
-    }
-    const upTo = offset === ALL_RECORDS ? highWatermark : offset;
-    return log.removeBefore(upTo, 'their records were deleted');
+    const upTo = deletableOffset(this.name, offset, log.highWatermark, this.config.cleanupPolicy);
+    return this.#orWhyGone(log.removeBefore(upTo, 'their records were deleted'));
   }
 
   /** The first record at or after a time, with its own timestamp; undefined when there is none. */
   async offsetForTimestamp(
     timestampMs: number,
   ): Promise<{ offset: number; timestampMs: number } | undefined> {
-    if (this.#problem !== undefined) throw this.#problem;
-    return this.#log?.offsetForTimestamp(timestampMs);
+    return this.#orWhyGone(this.#openLog().offsetForTimestamp(timestampMs));
   }
 
   /**
@@ -215,15 +185,26 @@ export class Partition {
     await this.#log?.abandon(reason);
   }
 
-  #usableLog(): Log {
-    const problem = this.problem;
-    if (problem !== undefined) throw problem;
-    if (this.#log === undefined) throw this.#offline();
-    return this.#log;
+  /** Rejects with why the files went away, where they did beneath `work` that had begun before. */
+  async #orWhyGone<Result>(work: Promise<Result>): Promise<Result> {
+    try {
+      return await work;
+    } catch (error) {
+      throw this.#problem ?? error;
+    }
   }
 
-  #offline(): ProtocolError {
-    return new ProtocolError('PARTITION_OFFLINE', `${this.name} is not open`);
+  /** For reads, which a log that takes no appends any more still serves. */
+  #openLog(): Log {
+    if (this.#problem !== undefined) throw this.#problem;
+    if (this.#log !== undefined) return this.#log;
+    throw new ProtocolError('PARTITION_OFFLINE', `${this.name} is not open`);
+  }
+
+  #usableLog(): Log {
+    const log = this.#openLog();
+    if (log.failure !== undefined) throw log.failure;
+    return log;
   }
 
   #inspect(bytes: ByteChunks): BatchHeader {
@@ -237,7 +218,6 @@ export class Partition {
       maxBatches: 1,
     });
     if (batch === undefined) throw new Error(`${this.name}: no batch was found, and no error`);
-    if (this.config.cleanupPolicy !== 'delete') this.#refuseNullKeys(bytes);
     return batch.header;
   }
 
@@ -245,15 +225,11 @@ export class Partition {
     return this.config.messageTimestampType === 'LogAppendTime';
   }
 
-  /** Compaction keeps the last record of each key. As in Kafka, one without a key is refused. */
-  #refuseNullKeys(bytes: ByteChunks): void {
-    const index = firstNullKey(bytes, MAX_UNPACKED_BYTES);
-    if (index === undefined) return;
-    throw new ProtocolError(
-      'INVALID_RECORD',
-      `${this.name}: record ${index} of the batch has no key, and the topic is compacted ` +
-        '(cleanup.policy): give every record a key',
-    );
+  #checkKeys(bytes: ByteChunks, header: BatchHeader): Promise<void> | undefined {
+    const { cleanupPolicy, maxMessageBytes } = this.config;
+    if (cleanupPolicy === 'delete') return undefined;
+    const batch = { bytes, header, partition: this.name, maxMessageBytes };
+    return checkKeys(batch, this.environment.nullKeys ?? inlineFinder);
   }
 
   #appendNow(log: Log, bytes: ByteChunks, batch: BatchHeader): AppendedAt {
@@ -286,11 +262,22 @@ export class Partition {
     );
   }
 
-  /** Appends after all appends that came before, making the log ready if need be. */
-  #appendInTurn(log: Log, bytes: ByteChunks, batch: BatchHeader): Promise<AppendedAt> {
+  /**
+   * Appends after all appends that came before, making the log ready if need be.
+   * @param keyed what to wait for as well.
+   */
+  #appendInTurn(
+    log: Log,
+    bytes: ByteChunks,
+    batch: BatchHeader,
+    keyed: Promise<void> | undefined,
+  ): Promise<AppendedAt> {
+    // It may be refused long before its turn comes.
+    keyed?.catch(() => undefined);
     const turn = (this.#queue ?? Promise.resolve())
       .catch(() => undefined)
       .then(async () => {
+        await keyed;
         this.#usableLog();
         // Again where the segment was sealed in between.
         while (!log.canAppend(batch.recordCount)) await log.prepare(batch.recordCount);

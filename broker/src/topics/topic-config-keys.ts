@@ -43,6 +43,7 @@ export const topicConfigKeys: readonly ConfigKey[] = [
   limit('retention.bytes', 'retentionBytes', 'bytes', 'without a limit'),
   whole('delete.retention.ms', 'deleteRetentionMs', 'ms', 0, ENDLESS),
   whole('min.compaction.lag.ms', 'minCompactionLagMs', 'ms', 0, ENDLESS),
+  limit('max.compaction.lag.ms', 'maxCompactionLagMs', 'ms', 'without a limit'),
   fraction('min.cleanable.dirty.ratio', 'minCleanableDirtyRatio'),
   choice('message.timestamp.type', 'messageTimestampType', timestampTypes),
   whole('message.timestamp.after.max.ms', 'timestampAfterMaxMs', 'ms', 0, ENDLESS),

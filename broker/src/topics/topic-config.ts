@@ -1,4 +1,5 @@
 import { ProtocolError } from '@millrace/protocol';
+import { nearest } from '../nearest.js';
 import type { LogOptions } from '../storage/log-environment.js';
 import type { StorageConfig } from '../storage/storage-config.js';
 import { topicConfigKeys } from './topic-config-keys.js';
@@ -86,22 +87,32 @@ export function describeTopicConfig(
   broker: StorageConfig,
   defaults: StorageConfig,
 ): readonly ConfigEntry[] {
-  return topicConfigKeys.map(({ key, field }) => ({
-    key,
-    value: String(config[field]),
-    source: Object.hasOwn(overrides, key)
-      ? 'topic'
-      : broker[field] === defaults[field]
-        ? 'default'
-        : 'broker',
+  const sourceOf = ({ key, field }: ConfigKey): ConfigSource => {
+    if (Object.hasOwn(overrides, key)) return 'topic';
+    return broker[field] === defaults[field] ? 'default' : 'broker';
+  };
+  return topicConfigKeys.map((known) => ({
+    key: known.key,
+    value: String(config[known.field]),
+    // A value that is neither the broker's nor the topic's own was lowered by `segment.bytes`.
+    source: sourceOf(
+      config[known.field] === broker[known.field] || Object.hasOwn(overrides, known.key)
+        ? known
+        : knownKey('segment.bytes'),
+    ),
   }));
 }
 
 function knownKey(key: string): ConfigKey {
   const known = topicConfigKeys.find((candidate) => candidate.key === key);
   if (known !== undefined) return known;
-  const names = topicConfigKeys.map((candidate) => candidate.key).join(', ');
-  throw new ProtocolError('INVALID_CONFIG', `unknown topic config "${key}"; known are ${names}`);
+  const names = topicConfigKeys.map((candidate) => candidate.key);
+  const meant = nearest(key, names);
+  const hint = meant === undefined ? '' : `did you mean ${meant}? `;
+  throw new ProtocolError(
+    'INVALID_CONFIG',
+    `unknown topic config "${key}"; ${hint}known are ${names.join(', ')}`,
+  );
 }
 
 function parseValue({ key, takes, parse }: ConfigKey, text: string): number | string {

@@ -6,6 +6,7 @@ import { syncDirectory } from '../storage/atomic-file.js';
 import { DataDirError, storageFailure } from '../storage/errors.js';
 import type { LogEnvironment } from '../storage/log-environment.js';
 import { forEachConcurrently } from './concurrently.js';
+import { DirectoryRemovals } from './directory-removals.js';
 import { NameTurns } from './name-turns.js';
 import { openPartition } from './open-partition.js';
 import type { Partition } from './partition.js';
@@ -14,7 +15,7 @@ import type { ConfigChange, TopicConfig } from './topic-config.js';
 import { loadTopicSpec, NEW_SUFFIX, storeNewTopic, storeTopicChange } from './topic-file.js';
 import type { TopicSpec } from './topic-file.js';
 import { TopicLimits } from './topic-limits.js';
-import { OpenTopic } from './topic.js';
+import { loadTopic, OpenTopic } from './topic.js';
 import type { Topic } from './topic.js';
 
 export type { Topic } from './topic.js';
@@ -35,9 +36,10 @@ export interface CreateOptions {
 export class TopicRegistry {
   readonly #byName = new Map<string, OpenTopic>();
   readonly #byId = new Map<string, OpenTopic>();
+  /** All of them by name, until one comes or goes. */
+  #list: readonly OpenTopic[] | undefined;
   readonly #turns = new NameTurns();
-  /** Directories of deleted topics that are being removed. */
-  readonly #removals = new Set<Promise<void>>();
+  readonly #removals: DirectoryRemovals;
   readonly #limits: TopicLimits;
   readonly #deletedListeners = new Set<(topicId: string) => void>();
 
@@ -45,6 +47,7 @@ export class TopicRegistry {
     private readonly directory: string,
     private readonly environment: LogEnvironment,
   ) {
+    this.#removals = new DirectoryRemovals(environment.logger);
     this.#limits = new TopicLimits(environment.config, () => ({
       topics: this.#byName.size,
       partitions: this.partitionCount,
@@ -68,9 +71,10 @@ export class TopicRegistry {
     const opens = registry
       .list()
       .flatMap((topic) => topic.partitions.map((partition) => ({ topic, partition })));
-    await forEachConcurrently(opens, OPEN_CONCURRENCY, ({ topic, partition }) =>
-      registry.#open(topic, partition, cleanStop),
-    );
+    await forEachConcurrently(opens, OPEN_CONCURRENCY, async ({ topic, partition }) => {
+      // One that does not fit the broker's settings was refused.
+      if (partition.problem === undefined) await registry.#open(topic, partition, cleanStop);
+    });
     return registry;
   }
 
@@ -84,13 +88,12 @@ export class TopicRegistry {
 
   /** All topics, by name. */
   list(): readonly Topic[] {
-    return [...this.#byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    this.#list ??= [...this.#byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    return this.#list;
   }
 
   get partitionCount(): number {
-    let count = 0;
-    for (const topic of this.#byName.values()) count += topic.partitions.length;
-    return count;
+    return this.list().reduce((sum, { partitions }) => sum + partitions.length, 0);
   }
 
   /**
@@ -106,12 +109,8 @@ export class TopicRegistry {
       const release = reserved && this.#limits.reserve(reserved);
       try {
         const config = resolveTopicConfig(spec.config, this.environment.config);
-        const topic = new OpenTopic(
-          randomBytes(16).toString('hex'),
-          spec,
-          config,
-          this.environment,
-        );
+        const id = randomBytes(16).toString('hex');
+        const topic = new OpenTopic(id, spec, config, this.environment);
         await storeNewTopic(join(this.directory, topic.id), spec);
         await this.#openNew(topic, topic.partitions);
         this.#register(topic);
@@ -139,6 +138,7 @@ export class TopicRegistry {
       }
       this.#byName.delete(name);
       this.#byId.delete(topic.id);
+      this.#list = undefined;
       for (const listener of this.#deletedListeners) listener(topic.id);
       const reason = new ProtocolError('UNKNOWN_TOPIC_OR_PARTITION', `topic ${name} was deleted`);
       await Promise.all(topic.partitions.map((partition) => partition.abandon(reason)));
@@ -147,7 +147,7 @@ export class TopicRegistry {
       } catch (error) {
         throw storageFailure(`make the deletion of topic ${name} durable`, error);
       }
-      this.#remove(`${path}${DELETED_SUFFIX}`);
+      this.#removals.begin(`${path}${DELETED_SUFFIX}`);
     });
   }
 
@@ -231,7 +231,7 @@ export class TopicRegistry {
         failures.push(error);
       }
     });
-    await Promise.all(this.#removals);
+    await this.#removals.ended();
     if (failures.length > 0) throw failures[0];
     return inGoodOrder;
   }
@@ -246,23 +246,13 @@ export class TopicRegistry {
           'that you do not want out of the data directory',
       );
     }
-    this.#register(new OpenTopic(id, spec, this.#configOf(spec, path), this.environment));
-  }
-
-  /** A stored topic's config; one that no longer fits the broker's defaults is named. */
-  #configOf(spec: TopicSpec, path: string): TopicConfig {
-    try {
-      return resolveTopicConfig(spec.config, this.environment.config);
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      const message = `topic ${spec.name} (${path}) does not fit the broker's settings: ${error.message}`;
-      throw new ProtocolError(error.errorName, message, { cause: error });
-    }
+    this.#register(loadTopic(id, spec, path, this.environment));
   }
 
   #register(topic: OpenTopic): void {
     this.#byName.set(topic.name, topic);
     this.#byId.set(topic.id, topic);
+    this.#list = undefined;
   }
 
   /** @throws ProtocolError UNKNOWN_TOPIC_OR_PARTITION */
@@ -302,14 +292,5 @@ export class TopicRegistry {
     } catch (error) {
       throw storageFailure(what, error);
     }
-  }
-
-  #remove(path: string): void {
-    const removal = rm(path, { recursive: true, force: true })
-      .catch((error: unknown) => {
-        this.environment.logger.warn({ err: error, path }, 'a deleted topic is removed at restart');
-      })
-      .finally(() => this.#removals.delete(removal));
-    this.#removals.add(removal);
   }
 }

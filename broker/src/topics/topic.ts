@@ -1,7 +1,8 @@
+import { ProtocolError } from '@millrace/protocol';
 import type { LogEnvironment } from '../storage/log-environment.js';
 import { defaultStorageConfig } from '../storage/storage-config.js';
 import { Partition } from './partition.js';
-import { describeTopicConfig } from './topic-config.js';
+import { describeTopicConfig, resolveTopicConfig } from './topic-config.js';
 import type { ConfigEntry, TopicConfig } from './topic-config.js';
 import type { TopicSpec } from './topic-file.js';
 
@@ -75,5 +76,33 @@ export class OpenTopic implements Topic {
   grow(spec: TopicSpec, added: readonly Partition[]): void {
     this.stored = spec;
     this.#partitions = [...this.#partitions, ...added];
+  }
+}
+
+/**
+ * A stored topic. One whose own settings do not fit the broker's any more, as after a default was lowered,
+ * comes up with all partitions offline: the others must not wait for it.
+ */
+export function loadTopic(
+  id: string,
+  spec: TopicSpec,
+  path: string,
+  environment: LogEnvironment,
+): OpenTopic {
+  const { config, logger } = environment;
+  try {
+    return new OpenTopic(id, spec, resolveTopicConfig(spec.config, config), environment);
+  } catch (cause) {
+    if (!(cause instanceof ProtocolError)) throw cause;
+    const problem = new ProtocolError(
+      'PARTITION_OFFLINE',
+      `topic ${spec.name} does not fit the broker's settings and is offline: ${cause.message}; change ` +
+        "the broker's option or the topic's config, and restart the broker",
+      { cause },
+    );
+    logger.error({ err: problem, topic: spec.name, path }, problem.message);
+    const topic = new OpenTopic(id, spec, resolveTopicConfig({}, config), environment);
+    for (const partition of topic.partitions) partition.refuse(problem);
+    return topic;
   }
 }

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import {
   deleteRecordsApi,
@@ -7,6 +8,9 @@ import {
   produceApi,
 } from '@millrace/protocol';
 import type { DeleteRecordsResult } from '@millrace/protocol';
+import { DeleteRecordsHandler } from '../../../broker/src/handlers/delete-records.js';
+import type { HandlerServices } from '../../../broker/src/handlers/services.js';
+import { silentLogger } from '../../support/storage.js';
 import { batchOf } from '../support/raw-client.js';
 import type { RawClient } from '../support/raw-client.js';
 import { temporaryDirectory, testBroker, testClient } from '../support/temporary.js';
@@ -31,6 +35,46 @@ async function startOf(client: RawClient, topicId: string): Promise<number | und
 }
 
 const NO_SUCH_TOPIC = 'e'.repeat(32);
+
+/** The handler over partitions that delete nothing, and tell how many do so at a time. */
+class SlowPartitions {
+  most = 0;
+  #running = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  readonly partition = {
+    name: 't-0',
+    topicName: 't',
+    deleteRecords: async (offset: number): Promise<number> => {
+      this.#running += 1;
+      this.most = Math.max(this.most, this.#running);
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      this.#running -= 1;
+      return offset;
+    },
+  };
+
+  async handle(count: number): Promise<readonly DeleteRecordsResult[]> {
+    const partitions = Array.from({ length: count }, () => this.partition);
+    const topics = { byId: () => ({ name: 't', partitions }) };
+    const services = { storage: { topics }, logger: silentLogger };
+    const handler = new DeleteRecordsHandler(services as unknown as HandlerServices);
+    const entries = partitions.map((_, partition) => ({
+      topicId: 'x',
+      partition,
+      offset: partition,
+    }));
+    const handled = handler.handle({ entries, timeoutMs: 5_000 });
+    const done = new AbortController();
+    void handled.finally(() => done.abort());
+    while (!done.signal.aborted) {
+      await setImmediate();
+      // The last to begin ends first.
+      for (const resolve of this.#waiting.splice(0).reverse()) resolve();
+    }
+    return (await handled).response.entries;
+  }
+}
 
 describe('deleteRecords', () => {
   test('moves the start of a partition, within a batch too, and never back', async () => {
@@ -95,6 +139,14 @@ describe('deleteRecords', () => {
       { errorCode: 44, errorMessage: expect.stringContaining('__offsets is the broker') },
     ]);
     expect(await startOf(client, internal)).toBe(0);
+  });
+
+  test('deletes of several partitions at a time, and answers in their order', async () => {
+    const slow = new SlowPartitions();
+    const rows = await slow.handle(50);
+    expect(rows.map(({ logStartOffset }) => logStartOffset)).toEqual([...rows.keys()]);
+    expect(rows).toHaveLength(50);
+    expect(slow.most).toBe(16);
   });
 
   test('refuses a partition that is named twice', async () => {

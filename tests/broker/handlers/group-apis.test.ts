@@ -151,7 +151,7 @@ describe('a group of two', () => {
     }));
     const { response: left } = await one.call(leaveGroupApi, { groupId: 'g', members });
     expect(left.members.map(({ errorCode }) => errorCode)).toEqual([0, 0]);
-    const { response: listed } = await one.call(listGroupsApi, { states: ['Empty'] });
+    const { response: listed } = await one.call(listGroupsApi, { states: ['Empty'], after: '' });
     expect(listed.groups).toMatchObject([{ groupId: 'g', state: 'Empty', memberCount: 0 }]);
   });
 

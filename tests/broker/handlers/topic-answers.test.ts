@@ -81,3 +81,12 @@ test('a topic that allows batches which no request can carry is not created', as
   });
   expect(await create(11 * MiB - 8)).toMatchObject({ errorCode: 0 });
 });
+
+test('names that begin with __ are kept for the broker', async () => {
+  const client = await testClient(await testBroker());
+  const topics = [{ name: '__mine', partitions: 1, config: [] }];
+  const { response } = await client.call(createTopicsApi, { topics, timeoutMs: 10_000 });
+  expect(response.topics).toMatchObject([
+    { errorCode: 44, errorMessage: expect.stringContaining('begin with __ are reserved') },
+  ]);
+});

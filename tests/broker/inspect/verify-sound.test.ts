@@ -112,6 +112,12 @@ describe('a data directory without damage', () => {
     const manifest = join(path, 'topics', topics[0]?.topicId ?? '', '0', 'compaction.json');
     renameSync(manifest, `${manifest}.gone`);
     expect(kindsOf((await verified(path)).damage)).toContain('segment-missing');
+    renameSync(`${manifest}.gone`, manifest);
+    const lost = topic.log.sealedSegments()[4];
+    renameSync(lost?.logPath ?? '', `${lost?.logPath}.gone`);
+    const { damage } = await verified(path);
+    expect(kindsOf(damage)).toEqual(['segment-missing']);
+    expect(damage[0]?.path).toBe(lost?.logPath);
   });
 
   test('whose offsets of one topic are asked for tells of that one', async () => {

@@ -1,4 +1,4 @@
-import { readFile, truncate, writeFile } from 'node:fs/promises';
+import { readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { crc32c } from '@millrace/protocol';
@@ -173,9 +173,33 @@ describe('an epoch history', () => {
     expect(loaded.isGap(150, 200)).toBe(true);
     expect(loaded.isGap(9, 200)).toBe(false);
     expect(loaded.isGap(10, 300)).toBe(false);
-    expect([10, 11, 200, 201, 210, 211, 400, 401].map((at) => loaded.isAbandoned(at))).toEqual([
-      ...[false, true, true, false, false, true, true, false],
-    ]);
+    const abandoned = (epoch: number): boolean[] =>
+      [10, 11, 200, 210, 211, 400, 500].map((at) => loaded.isAbandoned(at, epoch));
+    expect(abandoned(0)).toEqual([false, true, true, true, true, true, true]);
+    expect(abandoned(1)).toEqual([false, false, false, false, true, true, true]);
+    expect(abandoned(2)).toEqual([false, false, false, false, false, false, false]);
+  });
+
+  test('forgets the epochs that ended before an offset, and writes only then', async () => {
+    const history = await EpochHistory.load(dir.path);
+    const path = join(dir.path, 'epochs.json');
+    for (let epoch = 1; epoch <= 5; epoch += 1) {
+      await history.begin({ epoch, startOffset: epoch * 100, previousEndOffset: epoch * 100 - 50 });
+    }
+    const stored = async (): Promise<number[]> =>
+      (await EpochHistory.load(dir.path)).all.map(({ epoch }) => epoch);
+    const { ino } = await stat(path);
+    for (const offset of [0, 99, 100, 199]) await history.forgetBefore(offset);
+    expect((await stat(path)).ino).toBe(ino);
+    await history.forgetBefore(350);
+    expect(await stored()).toEqual([3, 4, 5]);
+    // Both at a time: neither gets lost.
+    const sixth = { epoch: 6, startOffset: 600, previousEndOffset: 550 };
+    await Promise.all([history.begin(sixth), history.forgetBefore(499)]);
+    expect(await stored()).toEqual([4, 5, 6]);
+    await history.forgetBefore(9_000);
+    expect(await stored()).toEqual([6]);
+    expect(history.latest).toEqual(sixth);
   });
 
   test('an epoch begun again replaces the one of its number', async () => {

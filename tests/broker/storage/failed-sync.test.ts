@@ -97,6 +97,31 @@ describe('a sync that fails', () => {
     expect(partition.state).toBe('online');
   });
 
+  test.each(['at once', 'after a restart', 'with a segment since'])(
+    'of a log that retention emptied costs its tail only (%s)',
+    async (when) => {
+      await append('removed', -1);
+      await partition.log?.seal();
+      if (when === 'with a segment since') await append('appended', 1);
+      await partition.deleteRecords(partition.endOffset);
+      if (when === 'after a restart') {
+        await storage.close();
+        storage = await openTestStorage(dir.path, {
+          wrap: (inner) => (faults = new FaultyPersistence(inner)),
+        });
+        partition = partitionOf(storage);
+      }
+      faults.syncFaults.push(systemError('EIO'));
+      await rejection(append('lost', -1));
+      const seenEnd = partition.endOffset;
+      await reopen();
+      expect(partition.problem).toBeUndefined();
+      expect((await append('after', -1)).baseOffset).toBeGreaterThanOrEqual(seenEnd);
+      const read = await readAll(partition, partition.startOffset);
+      expect(read.map(({ value }) => value.replace(/#.*/, ''))).toEqual(['after']);
+    },
+  );
+
   test('leaves no clean-stop marker, and other partitions serve on', async () => {
     const other = await createTopic(storage, {}, 'other');
     faults.syncFaults.push(systemError('EIO'));

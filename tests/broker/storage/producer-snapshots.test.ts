@@ -132,7 +132,7 @@ test.each([
   const producers = [[1, 0, storage.clock.nowMs, [[2, 2, 2]]]];
   await writeFile(
     join(dir.path, 'producers.json'),
-    encodeCompactJsonFile({ offset: 3, producers }),
+    encodeCompactJsonFile({ offset: 3, leaderEpoch: 0, producers }),
   );
   const found = { epochs: await EpochHistory.load(dir.path), checkpoint: file };
   const { states } = await rebuildProducers(

@@ -208,7 +208,8 @@ describe('recovery', () => {
       storage.clock.advance(5_000);
       await append({ tag: 'other' }, -1);
       // A power cut took the last two batches, but not the snapshot that was taken of them.
-      const snapshot = `{"offset":3,"producers":[[5,0,${storage.clock.nowMs},[[0,0,0],[1,1,1]]]]}`;
+      const producers = `[[5,0,${storage.clock.nowMs},[[0,0,0],[1,1,1]]]]`;
+      const snapshot = `{"offset":3,"leaderEpoch":0,"producers":${producers}}`;
       const { encodeJsonFile } = await import('../../../broker/src/storage/json-file.js');
       await crash(async (at) => {
         const log = join(at, (await filesIn(at, '.log'))[0] ?? '');

@@ -167,6 +167,7 @@ describe('a log that failed', () => {
 
   test('to write its checkpoint says so', async () => {
     await append('0', -1);
+    await checkpointed();
     const checkpoint = join(logDirectory(dir.path, partition), 'checkpoint');
     await rm(checkpoint);
     await mkdir(checkpoint);

@@ -33,6 +33,8 @@ describe('the config of a topic', () => {
     ['message.timestamp.type', 'LogAppendTime', 'LogAppendTime'],
     ['delete.retention.ms', '0', 0],
     ['min.compaction.lag.ms', '5', 5],
+    ['max.compaction.lag.ms', '-1', -1],
+    ['max.compaction.lag.ms', '77', 77],
   ])('%s takes %s', (key, text, value) => {
     const config = resolveTopicConfig({ [key]: text }, defaultStorageConfig);
     expect(Object.values(config)).toContain(value);
@@ -55,7 +57,8 @@ describe('the config of a topic', () => {
     ['min.cleanable.dirty.ratio', '-0.1', 'a number from 0 to 1'],
     ['min.cleanable.dirty.ratio', '', 'a number from 0 to 1'],
     ['message.timestamp.type', 'createtime', 'one of "CreateTime", "LogAppendTime"'],
-    ['retention.hours', '1', 'unknown topic config "retention.hours"; known are segment.bytes'],
+    ['hours', '1', 'unknown topic config "hours"; known are segment.bytes'],
+    ['retentionMs', '1', 'unknown topic config "retentionMs"; did you mean retention.ms?'],
   ])('%s refuses %s and says what it takes', (key, text, message) => {
     expect(() => resolveTopicConfig({ [key]: text }, defaultStorageConfig)).toThrow(
       expect.objectContaining({

@@ -1,6 +1,7 @@
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { ProtocolError } from '@millrace/protocol';
 import { writeJsonFile } from '../../../broker/src/storage/json-file.js';
 import type { Topic } from '../../../broker/src/topics/topic-registry.js';
 import {
@@ -110,6 +111,10 @@ describe('creating a topic', () => {
     expect(entries.get('flush.bytes')).toMatchObject({ source: 'default' });
     // A batch must fit in a segment, so a small one lowers the default.
     expect(topic.config.maxMessageBytes).toBe(8192);
+    expect(entries.get('max.message.bytes')).toMatchObject({ value: '8192', source: 'topic' });
+    await reopen({ config: { segmentBytes: 4096 } });
+    const lowered = (await create('u')).describeConfig();
+    expect(lowered).toContainEqual({ key: 'max.message.bytes', value: '4096', source: 'broker' });
   });
 });
 
@@ -144,6 +149,21 @@ describe('deleting a topic', () => {
     await expect(partition?.read(0, 1000, true)).rejects.toMatchObject(gone);
     await expect(partition?.append(batch('late'), 1)).rejects.toMatchObject(gone);
     await expect(partition?.offsetForTimestamp(0)).rejects.toMatchObject(gone);
+  });
+
+  test('tells those whose work it takes the files from that it is deleted', async () => {
+    const before = (await create('t')).partitions[0];
+    await before?.append(batch('a'), -1);
+    // Whatever held its files open is gone.
+    await reopen();
+    const partition = partitionOf(storage);
+    const path = join(dir.path, 'topics', partition.topicId);
+    await rename(path, `${path}.deleted`);
+    const work = [partition.deleteRecords(1), partition.offsetForTimestamp(0)].map(refusal);
+    const gone = 'UNKNOWN_TOPIC_OR_PARTITION';
+    await partition.abandon(new ProtocolError(gone, 'topic t was deleted'));
+    expect(await Promise.all(work)).toEqual([gone, gone]);
+    await rename(`${path}.deleted`, path);
   });
 
   test('tells those who wait for a sync, and listeners', async () => {
@@ -217,14 +237,33 @@ describe('a start', () => {
     expect(await stopAnd(harm)).toMatch(new RegExp(`DataDirError.*${id}/topic.json`));
   });
 
-  test('refuses two topics of one name, and settings that a topic cannot have', async () => {
+  test('refuses two topics of one name', async () => {
     await create('t');
     const twice = await stopAnd((path) => writeJsonFile(join(path, 'topic.json'), spec));
     expect(twice).toMatch(/both hold topic t/);
-    const config = { 'max.message.bytes': '2000000' };
-    const misfit = { ...spec, name: 'u', config };
-    const message = await stopAnd((path) => writeJsonFile(join(path, 'topic.json'), misfit));
-    expect(message).toMatch(/topic u .*max\.message\.bytes/);
+  });
+
+  test('takes a topic offline that the defaults of the broker no longer fit, and no other', async () => {
+    const batch = (): ReturnType<typeof chunksOf> => chunksOf(makeBatch());
+    for (const [name, config] of [
+      ['misfit', { 'max.message.bytes': '500000' }],
+      ['other', {}],
+    ] as const) {
+      await (await create(name, 2, config)).partitions[0]?.append(batch(), -1);
+    }
+    await reopen({ config: { segmentBytes: 4096 } });
+    await partitionOf(storage, 'other').append(batch(), -1);
+    expect(await readAll(partitionOf(storage, 'other'))).toHaveLength(2);
+    for (const partition of storage.topics.byName('misfit')?.partitions ?? []) {
+      expect(partition.state).toBe('offline');
+      const error = await rejection(partition.append(batch(), -1));
+      expect(error.errorName).toBe('PARTITION_OFFLINE');
+      expect(error.message).toMatch(/topic misfit .*max\.message\.bytes \(500000\)/);
+    }
+
+    await storage.topics.alterConfig('misfit', [{ key: 'max.message.bytes', value: null }]);
+    await reopen({ config: { segmentBytes: 4096 } });
+    expect(await readAll(partitionOf(storage, 'misfit'))).toHaveLength(1);
   });
 
   test('opens 500 partitions with what they hold', async () => {

@@ -28,7 +28,7 @@ export async function buildMap(job: CompactionJob, source: BatchSource): Promise
         if (view.lastOffset < from) continue;
         const { producerId, baseOffset } = view.header;
         if (producers.has(producerId)) lastBatches.set(producerId, baseOffset);
-        const full = noteKeys(view, from, map, input);
+        const full = noteKeys(view, from, map);
         if (full !== undefined) return { map, end: full, lastBatches };
       }
     }
@@ -42,29 +42,36 @@ export function withEnds(job: CompactionJob): (readonly [CompactionInput, number
 }
 
 /** The offset of the record that there was no room for; undefined when there was for all. */
-function noteKeys(
-  view: RecordBatchView,
-  from: number,
-  map: OffsetMap,
-  input: CompactionInput,
-): number | undefined {
-  if (view.recordCount === 0 || view.isControl) return undefined;
+function noteKeys(view: RecordBatchView, from: number, map: OffsetMap): number | undefined {
+  if (view.recordCount === 0 || view.isControl || !isReadable(view)) return undefined;
+  const cursor = view.cursor();
+  while (cursor.next()) {
+    const { bytes, keyStart, keyLength, offset } = cursor;
+    if (keyLength < 0 || offset < from) continue;
+    if (!map.put(bytes, keyStart, keyLength, offset)) return offset;
+  }
+  return undefined;
+}
+
+/**
+ * True when all records of a batch can be read. If not, no key of it counts: it would take the place of
+ * what readers can still get.
+ */
+function isReadable(view: RecordBatchView): boolean {
   try {
     const cursor = view.cursor();
-    while (cursor.next()) {
-      const { bytes, keyStart, keyLength, offset } = cursor;
-      if (keyLength < 0 || offset < from) continue;
-      if (!map.put(bytes, keyStart, keyLength, offset)) return offset;
-    }
-    return undefined;
+    while (cursor.next());
+    return true;
   } catch (error) {
-    throw unreadable(input, error);
+    if (!isUnreadable(error)) throw error;
+    return false;
   }
 }
 
-/** Its checksum fits, so a producer has sent it like that: the broker does not look into records. */
-export function unreadable(input: CompactionInput, cause: unknown): unknown {
-  if (!(cause instanceof ProtocolError)) return cause;
-  const message = `${input.path} cannot be compacted, it holds records that cannot be read: ${cause.message}`;
-  return new ProtocolError(cause.errorName, message, { cause });
+/**
+ * True when `error` is about the records of a batch whose checksum fits: a producer has sent it like
+ * that, for the broker looks into records only where a topic is compacted. It stays as it is.
+ */
+export function isUnreadable(error: unknown): error is ProtocolError {
+  return error instanceof ProtocolError;
 }

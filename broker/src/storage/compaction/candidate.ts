@@ -1,4 +1,5 @@
 import type { Segment } from '../segment.js';
+import { UNLIMITED } from '../storage-config.js';
 import type { CompactableLog } from './compactable-log.js';
 import type { CompactionManifest } from './manifest.js';
 import { tombstoneHorizon } from './tombstones.js';
@@ -13,14 +14,20 @@ export interface Candidate {
   readonly tombstonesGoBefore: number;
 }
 
-/** True when old values are to go from the log, and it is in working order. */
-export function isCompacted({ options, failure }: CompactableLog): boolean {
-  return failure === undefined && options.cleanupPolicy !== 'delete';
+/**
+ * True when old values are to go from the log, and it is in working order: with a segment missing a pass
+ * would make the gap look like one of its own.
+ */
+export function isCompacted(log: CompactableLog): boolean {
+  const { options, failure, lostSegments, startOffset } = log;
+  if (failure !== undefined || options.cleanupPolicy === 'delete') return false;
+  return lostSegments.every(([, end]) => end <= startOffset);
 }
 
 /**
- * Whether there is enough to do for a pass: `min.cleanable.dirty.ratio` of the log is new, or
- * tombstones have been kept for `delete.retention.ms`. Segments with a record younger than
+ * Whether there is enough to do for a pass: `min.cleanable.dirty.ratio` of the log is new, its oldest new
+ * segment was begun more than `max.compaction.lag.ms` ago, or tombstones have been kept for
+ * `delete.retention.ms`. Segments with a record younger than
  * `min.compaction.lag.ms`, and all behind them, are left for later.
  * @throws SegmentGoneError
  */
@@ -40,8 +47,18 @@ export async function assess(
   const tombstonesGoBefore = tombstoneHorizon(passes, nowMs, deleteRetentionMs);
   const tombstonesDue = firstTombstone >= 0 && firstTombstone < tombstonesGoBefore;
   const dirtyEnough = dirtyRatio > 0 && dirtyRatio >= minCleanableDirtyRatio;
-  if (!dirtyEnough && !tombstonesDue) return undefined;
-  return { inputs, end, dirtyRatio, tombstonesGoBefore };
+  const due = dirtyEnough || tombstonesDue || (await isOverdue(log, inputs.find(isDirty), nowMs));
+  return due ? { inputs, end, dirtyRatio, tombstonesGoBefore } : undefined;
+}
+
+async function isOverdue(
+  { options }: CompactableLog,
+  oldest: Segment | undefined,
+  nowMs: number,
+): Promise<boolean> {
+  const { maxCompactionLagMs } = options;
+  if (oldest === undefined || maxCompactionLagMs === UNLIMITED) return false;
+  return nowMs - (await oldest.firstAppendMs()) > maxCompactionLagMs;
 }
 
 async function oldEnough(

@@ -1,5 +1,6 @@
 import { SegmentGoneError } from '../errors.js';
 import type { LogEnvironment } from '../log-environment.js';
+import type { Segment } from '../segment.js';
 import { nextTurn } from '../warm-up.js';
 import { assess, isCompacted } from './candidate.js';
 import type { Candidate } from './candidate.js';
@@ -26,6 +27,8 @@ interface Known {
   readonly swapper: SegmentSwapper;
   failures: number;
   notBeforeMs: number;
+  /** It was said that there are batches that cannot be read. */
+  unreadableReported: boolean;
 }
 
 /** A log and what there is to do. */
@@ -61,7 +64,7 @@ export class Cleaner {
   async tick(): Promise<void> {
     if (this.#closing.signal.aborted) return;
     const { log, abort } = this.#current ?? {};
-    if (log !== undefined && !this.#isOpen(log)) abort?.abort(new SegmentGoneError(log.directory));
+    if (log !== undefined && !isOpen(log)) abort?.abort(new SegmentGoneError(log.directory));
     this.#round ??= this.#cleanAll().finally(() => (this.#round = undefined));
     await this.#round;
   }
@@ -79,7 +82,7 @@ export class Cleaner {
     tasks.sort((a, b) => b.candidate.dirtyRatio - a.candidate.dirtyRatio);
     for (const { log, known } of tasks) {
       if (this.#closing.signal.aborted) return;
-      if (!this.#isOpen(log)) continue;
+      if (!isOpen(log)) continue;
       // Passes take long: what there is to do may have changed since.
       const task = await this.#look(log);
       if (task !== undefined) await this.#attempt(log, known, () => this.#clean(task));
@@ -115,7 +118,7 @@ export class Cleaner {
 
   async #open(log: CompactableLog): Promise<Known> {
     const swapper = await SegmentSwapper.load(log, this.environment, this.#onStep);
-    const known = { swapper, failures: 0, notBeforeMs: 0 };
+    const known = { swapper, failures: 0, notBeforeMs: 0, unreadableReported: false };
     this.#known.set(log, known);
     return known;
   }
@@ -136,9 +139,11 @@ export class Cleaner {
       await swapper.endPass(result, nowMs);
       known.failures = 0;
       this.environment.counters?.compacted(result, nowMs - beganMs);
-      this.#report(log, result, nowMs - beganMs);
+      this.#report(log, known, result, nowMs - beganMs);
     } catch (error) {
       await swapper.settle().catch(() => undefined); // or before the next attempt
+      // Whatever the job stumbled on then, as a file that is not there.
+      if (wereRemoved(log, candidate.inputs)) throw new SegmentGoneError(log.directory);
       throw error;
     } finally {
       this.#current = undefined;
@@ -167,8 +172,16 @@ export class Cleaner {
     };
   }
 
-  #report(log: CompactableLog, result: CompactionResult, ms: number): void {
-    this.environment.logger.info({ log: log.name, ...result, ms }, 'compacted a log');
+  #report(log: CompactableLog, known: Known, result: CompactionResult, ms: number): void {
+    const { logger } = this.environment;
+    logger.info({ log: log.name, ...result, ms }, 'compacted a log');
+    const { unreadableBatches, firstUnreadable } = result;
+    if (unreadableBatches === 0 || known.unreadableReported) return;
+    known.unreadableReported = true;
+    logger.warn(
+      { log: log.name, unreadableBatches, firstUnreadable },
+      'batches whose records cannot be read stay as they are in a compacted log',
+    );
   }
 
   /** A log that cannot be compacted is tried again later, and holds up no other. */
@@ -182,7 +195,7 @@ export class Cleaner {
     } catch (error) {
       // Retention or a deletion took segments away, or the broker stops: there will be another time.
       if (error instanceof SegmentGoneError || this.#closing.signal.aborted) return;
-      if (!this.#isOpen(log)) return;
+      if (!isOpen(log)) return;
       const { counters } = this.environment;
       if (counters !== undefined) counters.compactionFailures += 1;
       const failures = (known?.failures ?? 0) + 1;
@@ -198,9 +211,14 @@ export class Cleaner {
       );
     }
   }
+}
 
-  #isOpen(log: CompactableLog): boolean {
-    for (const open of this.logs()) if (open === log) return log.failure === undefined;
-    return false;
-  }
+function isOpen(log: CompactableLog): boolean {
+  return !log.closed && log.failure === undefined;
+}
+
+/** True when the first of `inputs` is not in the log any more: retention takes the oldest away first. */
+function wereRemoved(log: CompactableLog, [oldest]: readonly Segment[]): boolean {
+  const first = log.sealedSegments()[0]?.baseOffset ?? Infinity;
+  return oldest !== undefined && first > oldest.baseOffset;
 }

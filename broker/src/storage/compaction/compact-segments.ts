@@ -1,7 +1,7 @@
 import { filterBatch } from '@millrace/protocol';
 import { BatchSource } from './batch-source.js';
 import type { SourceBatch } from './batch-source.js';
-import { buildMap, unreadable, withEnds } from './build-map.js';
+import { buildMap, isUnreadable, withEnds } from './build-map.js';
 import { CleanedFile } from './cleaned-file.js';
 import { emptiedBatch } from './emptied-batch.js';
 import { GroupWriter } from './group-writer.js';
@@ -55,9 +55,11 @@ export async function compactSegments(
     group?.abort();
   }
   const { recordsRead, recordsKept, keylessRecords, firstTombstone } = rule;
+  const { unreadableBatches, firstUnreadable } = rule;
   return {
     dirtyFrom: Math.max(job.dirtyFrom, dirty.end),
     ...{ firstTombstone, recordsRead, recordsKept, keylessRecords },
+    ...{ unreadableBatches, firstUnreadable },
     bytesBefore,
     bytesAfter: bytesBefore - bytesSaved,
     keys: dirty.map.size,
@@ -66,13 +68,13 @@ export async function compactSegments(
 
 /** Passes on what is left of one batch. Batches that nothing was taken from stay byte for byte. */
 async function rewrite(
-  { view, bytes }: SourceBatch,
+  { view, bytes, position }: SourceBatch,
   input: CompactionInput,
   rule: KeepRule,
   group: GroupWriter,
 ): Promise<void> {
   const { header } = view;
-  const left = whatIsLeft(view, input, rule);
+  const left = whatIsLeft(view, position, input, rule);
   if (left === 'unchanged') await group.keep(bytes, header);
   else if (left !== undefined) await group.replace(left, header);
   else if (!rule.keepsEmptied(header)) await group.replace(undefined, header);
@@ -83,6 +85,7 @@ async function rewrite(
 /** Undefined: no record is. */
 function whatIsLeft(
   view: SourceBatch['view'],
+  position: number,
   input: CompactionInput,
   rule: KeepRule,
 ): Buffer | 'unchanged' | undefined {
@@ -91,6 +94,8 @@ function whatIsLeft(
   try {
     return filterBatch(view, rule.keepsRecord).bytes;
   } catch (error) {
-    throw unreadable(input, error);
+    if (!isUnreadable(error)) throw error;
+    rule.unreadable(`${input.path} at byte ${position}: ${error.message}`);
+    return 'unchanged';
   }
 }

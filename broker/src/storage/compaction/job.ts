@@ -53,6 +53,10 @@ export interface CompactionResult {
   readonly recordsKept: number;
   /** Records without a key, which are all kept; see `keep-rule.ts`. */
   readonly keylessRecords: number;
+  /** Batches that are sound but for their records, which cannot be read: they stay as they are. */
+  readonly unreadableBatches: number;
+  /** Where the first of them is, and what is wrong with it. */
+  readonly firstUnreadable: string | undefined;
   readonly bytesBefore: number;
   readonly bytesAfter: number;
   /** Different keys in the part that was dirty. */

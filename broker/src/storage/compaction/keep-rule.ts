@@ -16,6 +16,8 @@ export class KeepRule {
   keylessRecords = 0;
   /** The lowest offset of a tombstone that is kept; -1: none is. */
   firstTombstone = -1;
+  unreadableBatches = 0;
+  firstUnreadable: string | undefined;
   readonly #producers: ReadonlySet<number>;
   readonly #remembered: ReadonlySet<number>;
 
@@ -51,6 +53,12 @@ export class KeepRule {
     this.recordsKept += 1;
     return true;
   };
+
+  /** Takes notice of a batch that stays because its records cannot be read. */
+  unreadable(problem: string): void {
+    this.unreadableBatches += 1;
+    this.firstUnreadable ??= problem;
+  }
 
   /** True when a batch is wholly below the log's start. */
   isDeleted({ baseOffset, lastOffsetDelta }: BatchHeader): boolean {

@@ -4,6 +4,9 @@ import { syncDirectory, writeFileAtomically } from '../atomic-file.js';
 import { DataDirError, errnoOf } from '../errors.js';
 import { encodeCompactJsonFile, readJsonFile } from '../json-file.js';
 import { indexFileName, logFileName, parseLogFileName } from '../segment-name.js';
+import { withMerged } from './listed-segments.js';
+import type { ListedSegment } from './listed-segments.js';
+import { decodeManifest } from './manifest-codec.js';
 
 const FILE_NAME = 'compaction.json';
 /** Ending of the file that takes a segment's name once the swap has begun for good. */
@@ -35,6 +38,11 @@ export interface CompactionManifest {
   readonly passes: readonly CompletedPass[];
   /** The lowest offset of a tombstone that the last pass kept; -1: it kept none. */
   readonly firstTombstone: number;
+  /**
+   * The segments below `cleanedTo`, oldest first; while a swap is pending with its inputs. Retention may
+   * have removed the first of them since. None in files from before they were listed.
+   */
+  readonly segments: readonly ListedSegment[];
   readonly pending?: PendingSwap;
 }
 
@@ -43,6 +51,7 @@ export const emptyManifest: CompactionManifest = {
   dirtyFrom: 0,
   passes: [],
   firstTombstone: -1,
+  segments: [],
 };
 
 /** The file that the cleaned records of the segments from `baseOffset` on are written to. */
@@ -76,15 +85,17 @@ export async function writeManifest(
   await writeFileAtomically(join(directory, FILE_NAME), encodeCompactJsonFile(manifest));
 }
 
+/** What a start needs to know: below which offset gaps are normal, and which segments are there. */
+export type CleanedPart = Pick<CompactionManifest, 'cleanedTo' | 'segments'>;
+
 /**
  * Ends what a crash interrupted, before the segments of `directory` are listed. The rename of the
  * cleaned file decides: before it the old segments are the log, after it the new one is.
- * @returns below which offset gaps between batches and between segments are normal.
  * @throws DataDirError `damaged` when old and new segments cannot be told apart.
  */
-export async function recoverCompaction(directory: string): Promise<{ cleanedTo: number }> {
+export async function recoverCompaction(directory: string): Promise<CleanedPart> {
   const names = await namesIn(directory);
-  if (names === undefined) return { cleanedTo: 0 };
+  if (names === undefined) return emptyManifest;
   const manifest = await readManifest(directory);
   const { pending } = manifest;
   if (pending === undefined) {
@@ -103,15 +114,16 @@ export async function recoverCompaction(directory: string): Promise<{ cleanedTo:
 /** The manifest as if there had been no swap. */
 export function withoutPending(manifest: CompactionManifest): CompactionManifest {
   const { cleanedTo, dirtyFrom, passes, firstTombstone } = manifest;
-  return { cleanedTo, dirtyFrom, passes, firstTombstone };
+  const segments = manifest.segments.filter(([base]) => base < cleanedTo);
+  return { cleanedTo, dirtyFrom, passes, firstTombstone, segments };
 }
 
 /** The manifest after the swap, with the pass it is part of still under way. */
-export function afterSwap(manifest: CompactionManifest, { end }: PendingSwap): CompactionManifest {
-  return {
-    ...withoutPending(manifest),
-    cleanedTo: Math.max(manifest.cleanedTo, end),
-  };
+export function afterSwap(manifest: CompactionManifest, swap: PendingSwap): CompactionManifest {
+  const { base, end } = swap;
+  const cleanedTo = Math.max(manifest.cleanedTo, end);
+  const segments = withMerged(manifest.segments, base, end);
+  return withoutPending({ ...manifest, cleanedTo, segments });
 }
 
 /** Removes the files of jobs that did not get to their swap. Not while one is pending. */
@@ -169,37 +181,4 @@ async function namesIn(directory: string): Promise<string[] | undefined> {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
-}
-
-function decodeManifest(content: unknown): CompactionManifest | undefined {
-  if (typeof content !== 'object' || content === null) return undefined;
-  if (!('cleanedTo' in content && isOffset(content.cleanedTo))) return undefined;
-  if (!('dirtyFrom' in content && isOffset(content.dirtyFrom))) return undefined;
-  if (!('firstTombstone' in content && Number.isSafeInteger(content.firstTombstone))) {
-    return undefined;
-  }
-  if (!('passes' in content && Array.isArray(content.passes))) return undefined;
-  const passes = content.passes as readonly unknown[];
-  if (!passes.every(isPass)) return undefined;
-  const { cleanedTo, dirtyFrom } = content;
-  const firstTombstone = content.firstTombstone as number;
-  const manifest = { cleanedTo, dirtyFrom, passes, firstTombstone };
-  if (!('pending' in content)) return manifest;
-  return isPending(content.pending) ? { ...manifest, pending: content.pending } : undefined;
-}
-
-function isOffset(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-function isPass(value: unknown): value is CompletedPass {
-  if (typeof value !== 'object' || value === null) return false;
-  return 'to' in value && isOffset(value.to) && 'endedAtMs' in value && isOffset(value.endedAtMs);
-}
-
-function isPending(value: unknown): value is PendingSwap {
-  if (typeof value !== 'object' || value === null) return false;
-  if (!('base' in value && 'end' in value && 'bytes' in value)) return false;
-  const { base, end, bytes } = value;
-  return isOffset(base) && isOffset(end) && isOffset(bytes) && base < end;
 }

@@ -1,12 +1,13 @@
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { syncDirectory } from '../atomic-file.js';
+import { OpenDirectory, syncDirectory } from '../atomic-file.js';
 import { errnoOf, SegmentGoneError } from '../errors.js';
 import type { LogEnvironment } from '../log-environment.js';
 import { logFileName } from '../segment-name.js';
 import { Segment } from '../segment.js';
 import type { CompactableLog } from './compactable-log.js';
 import type { CleanedGroup, CompactionResult } from './job.js';
+import { listSegments } from './listed-segments.js';
 import {
   afterSwap,
   cleanedFileName,
@@ -86,19 +87,31 @@ export class SegmentSwapper {
     }
     const pending: PendingSwap = { base, end, bytes: group.bytesAfter };
     const before = this.current;
+    const segments = listSegments(log, Math.max(before.cleanedTo, end), before.segments);
+    const swapping = { ...before, segments, pending };
     await this.onStep('cleaned');
-    await log.replaceSegments(inputs, async (begin) => {
-      // From the first attempt to write it on: a write that failed may have got to the disk.
-      this.#unfinished = () => this.#withdraw(before);
-      await writeManifest(log.directory, { ...before, pending });
-      await this.onStep('pending');
-      // An error from here on takes the log offline: names are changed, and who knows what is durable.
-      this.#unfinished = () => this.#leaveToRestart();
-      await begin();
-      await this.#rename(first, group);
-      return this.#segment(group);
-    });
-    this.#unfinished = () => this.#complete(before, pending, inputs);
+    // Held from before anything is changed: a shortage of descriptors must not end it half way.
+    const directory = new OpenDirectory(log.directory);
+    try {
+      await log.replaceSegments(inputs, async (begin, commit) => {
+        // From the first attempt to write it on: a write that failed may have got to the disk.
+        this.#unfinished = () => this.#withdraw(before);
+        await writeManifest(log.directory, swapping);
+        await this.onStep('pending');
+        await begin(
+          inputs.map(({ baseOffset, sizeBytes }) => this.#segment(baseOffset, sizeBytes)),
+        );
+        await this.#removeIndex(first, directory);
+        // An error from here on takes the log offline: who knows which name is durable.
+        this.#unfinished = () => this.#leaveToRestart();
+        commit();
+        await this.#rename(first, group, directory);
+        return this.#segment(base, group.bytesAfter);
+      });
+    } finally {
+      directory.close();
+    }
+    this.#unfinished = () => this.#complete(swapping, pending, inputs);
     this.current = await this.#unfinished();
     this.#unfinished = undefined;
     await this.onStep('settled');
@@ -128,25 +141,30 @@ export class SegmentSwapper {
     );
   }
 
-  async #rename(first: Segment, { base }: CleanedGroup): Promise<void> {
-    const { directory } = this.log;
-    await unlinkIfThere(first.indexPath);
-    await syncDirectory(directory);
+  /** If the old segments stay after all, their index is rebuilt. */
+  async #removeIndex({ indexPath }: Segment, directory: OpenDirectory): Promise<void> {
+    await unlinkIfThere(indexPath);
+    await directory.sync();
     await this.onStep('index-removed');
-    await rename(join(directory, cleanedFileName(base)), first.logPath);
+  }
+
+  async #rename(first: Segment, { base }: CleanedGroup, directory: OpenDirectory): Promise<void> {
+    const { directory: path } = this.log;
+    await rename(join(path, cleanedFileName(base)), first.logPath);
     // Without it the index is rebuilt.
-    await rename(join(directory, cleanedIndexName(base)), first.indexPath).catch(ignoreMissing);
-    await syncDirectory(directory);
+    await rename(join(path, cleanedIndexName(base)), first.indexPath).catch(ignoreMissing);
+    await directory.sync();
     await this.onStep('renamed');
   }
 
-  #segment({ base, bytesAfter }: CleanedGroup): Segment {
+  #segment(baseOffset: number, sizeBytes: number): Segment {
     const { directory, options } = this.log;
-    return new Segment(directory, base, bytesAfter, this.environment, options.indexIntervalBytes);
+    const { indexIntervalBytes } = options;
+    return new Segment(directory, baseOffset, sizeBytes, this.environment, indexIntervalBytes);
   }
 
   async #complete(
-    before: CompactionManifest,
+    swapping: CompactionManifest,
     pending: PendingSwap,
     inputs: readonly Segment[],
   ): Promise<CompactionManifest> {
@@ -156,7 +174,7 @@ export class SegmentSwapper {
     }
     await syncDirectory(directory);
     await this.onStep('inputs-removed');
-    const manifest = afterSwap(before, pending);
+    const manifest = afterSwap(swapping, pending);
     await writeManifest(directory, manifest);
     return manifest;
   }

@@ -1,13 +1,12 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { ProtocolError } from '@millrace/protocol';
 import type { ErrorName } from '@millrace/protocol';
+import { IdleWorker } from '../../idle-worker.js';
 import type { CleanedGroup, CompactionJob, CompactionResult, JobControl } from './job.js';
 import { inlineRunner } from './runner.js';
 import type { CompactionRunner } from './runner.js';
 import type { FromWorker, ToWorker, WorkerError } from './worker-messages.js';
 
-/** A thread without work ends after this long. */
-const IDLE_MS = 10_000;
 /** What the thread's objects may take; the table of keys and the buffers are not among them. */
 const MAX_OLD_SPACE_MB = 64;
 const MAX_YOUNG_SPACE_MB = 8;
@@ -23,26 +22,27 @@ export function createRunner(moduleUrl = import.meta.url): CompactionRunner {
 
 /** Runs jobs on a worker thread, which is started with the first and ended when it is idle. */
 export class ThreadRunner implements CompactionRunner {
-  #worker: Worker | undefined;
-  #idle: NodeJS.Timeout | undefined;
+  readonly #thread: IdleWorker;
 
-  constructor(
-    private readonly entry: URL,
-    private readonly idleMs = IDLE_MS,
-  ) {}
+  constructor(entry: URL, idleMs?: number) {
+    const resourceLimits = {
+      maxOldGenerationSizeMb: MAX_OLD_SPACE_MB,
+      maxYoungGenerationSizeMb: MAX_YOUNG_SPACE_MB,
+    };
+    const idle = idleMs === undefined ? {} : { idleMs };
+    this.#thread = new IdleWorker(entry, { name: 'compaction', resourceLimits, ...idle });
+  }
 
   /** True while there is a thread. */
   get isStarted(): boolean {
-    return this.#worker !== undefined;
+    return this.#thread.isStarted;
   }
 
   async run(job: CompactionJob, control: JobControl): Promise<CompactionResult> {
     control.signal?.throwIfAborted();
-    clearTimeout(this.#idle);
-    const worker = this.#worker ?? this.#start();
     try {
-      const result = await converse(worker, job, control);
-      this.#idle = setTimeout(() => void this.close(), this.idleMs).unref();
+      const result = await converse(this.#thread.acquire(), job, control);
+      this.#thread.release();
       return result;
     } catch (error) {
       // Whatever state the thread is in: the next job gets a new one.
@@ -51,30 +51,8 @@ export class ThreadRunner implements CompactionRunner {
     }
   }
 
-  async close(): Promise<void> {
-    clearTimeout(this.#idle);
-    const worker = this.#worker;
-    this.#worker = undefined;
-    await worker?.terminate();
-  }
-
-  #start(): Worker {
-    const worker = new Worker(this.entry, {
-      name: 'compaction',
-      resourceLimits: {
-        maxOldGenerationSizeMb: MAX_OLD_SPACE_MB,
-        maxYoungGenerationSizeMb: MAX_YOUNG_SPACE_MB,
-      },
-    });
-    // A thread must not keep a process alive whose other work is done.
-    worker.unref();
-    // While a job runs, `converse` hears of it; without a listener it would end the process.
-    worker.on('error', () => undefined);
-    worker.once('exit', () => {
-      if (this.#worker === worker) this.#worker = undefined;
-    });
-    this.#worker = worker;
-    return worker;
+  close(): Promise<void> {
+    return this.#thread.close();
   }
 }
 

@@ -1,6 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { SwapStep } from '../../../../broker/src/storage/compaction/swap.js';
+import { SegmentGoneError } from '../../../../broker/src/storage/errors.js';
+import { T0 } from '../../../support/batches.js';
+import { DescriptorLimit } from '../../../support/descriptor-limit.js';
 import { crashCopy, filesIn } from '../../../support/storage.js';
 import { makeTempDir } from '../../../support/temp-dir.js';
 import { cleanerFor, CompactedTopic, readFrom } from './compacted-topic.js';
@@ -81,8 +84,8 @@ describe.each(steps)('after the step %s', (step) => {
       },
     });
     await cleaner.tick();
-    // Names were changed and may not be durable: nobody knows what the next start finds.
-    const offline = step === 'index-removed' || step === 'renamed';
+    // The new name is there and may not be durable: nobody knows what the next start finds.
+    const offline = step === 'renamed';
     expect(topic.log.failure?.errorName).toBe(offline ? 'PARTITION_OFFLINE' : undefined);
     if (!offline) {
       expect(await text()).toBe(swapped ? NEW : OLD);
@@ -101,6 +104,45 @@ describe.each(steps)('after the step %s', (step) => {
     expect(await filesIn(topic.log.directory, '.log')).toHaveLength(merged ? 2 : 5);
     expect(await filesIn(topic.log.directory, '.cleaned')).toEqual([]);
   });
+});
+
+test('a shortage of descriptors amid a swap does not end it', async () => {
+  const limit = await DescriptorLimit.control();
+  try {
+    const cleaner = cleanerFor(topic.storage, {
+      onStep: async (step) => {
+        if (step === 'pending') await limit.exhaust();
+        if (step === 'renamed') await limit.restore();
+      },
+    });
+    await cleaner.tick();
+    await cleaner.close();
+  } finally {
+    await limit.close();
+  }
+  expect(topic.log.failure).toBeUndefined();
+  expect(await text()).toBe(NEW);
+});
+
+test('readers go on with the old segments when a swap is taken back', async () => {
+  const cleaner = cleanerFor(topic.storage, {
+    onStep: (step) => {
+      if (step === 'index-removed') throw Object.assign(new Error('a test'), { code: 'EIO' });
+    },
+  });
+  const held = topic.log.sealedSegments();
+  const ended = new AbortController();
+  const reader = (async () => {
+    while (!ended.signal.aborted) {
+      expect((await readFrom(topic.partition, 0, 100)).map(asText).join(' ')).toBe(OLD);
+      await setImmediate();
+    }
+  })();
+  await cleaner.tick();
+  ended.abort();
+  await reader;
+  expect(() => held[0]?.acquire()).toThrow(SegmentGoneError);
+  expect(await topic.partition.offsetForTimestamp(T0)).toEqual({ offset: 0, timestampMs: T0 });
 });
 
 test('readers meet the log as it was or as it is, at each step', async () => {
