@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 /** Tests run the TypeScript sources as ES modules; the end-to-end ones also start the built commands. */
 const config = {
   testEnvironment: 'node',
@@ -16,6 +18,9 @@ const config = {
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   testTimeout: 60_000,
+  // In processes of their own, begun anew when they have grown: modules of a suite are never collected.
+  maxWorkers: Math.max(2, Math.floor(availableParallelism() / 2)),
+  workerIdleMemoryLimit: '600MB',
 };
 
 export { config as default };
