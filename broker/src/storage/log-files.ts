@@ -71,11 +71,19 @@ export async function removeSegmentFiles(
     // The index first: one without its log would be found by nobody.
     for (const path of [indexPath, logPath]) {
       try {
-        await unlink(path);
+        await unlinkIfThere(path);
       } catch (error) {
-        if (errnoOf(error) === 'ENOENT') continue;
         logger.warn({ err: error, file: path }, 'a removed segment is still there until a restart');
       }
     }
+  }
+}
+
+/** Removes a file; one that is gone already is no error. */
+export async function unlinkIfThere(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
   }
 }

@@ -1,18 +1,9 @@
-import { findCoordinatorApi, MAX_GROUP_ID_LENGTH, type Api } from '@millrace/protocol';
+import { MAX_GROUP_ID_LENGTH, type Api } from '@millrace/protocol';
 import type { Answer, Cluster } from '../cluster.js';
 import { InvalidArgumentError } from '../errors.js';
+import { findCoordinator } from '../group/find-coordinator.js';
 import { formatAddress, type Address } from '../net/address.js';
 import { misfit, type Asked } from './rows.js';
-
-/** The coordinator of a group, as one that can be dialled. One attempt. */
-async function coordinatorOf(cluster: Cluster, groupId: string): Promise<Address> {
-  const connection = await cluster.anyConnection();
-  const limits = { timeoutMs: cluster.requestTimeoutMs };
-  const { response } = await connection.request(findCoordinatorApi, { groupId }, limits);
-  // An empty host means "the address that you dialled": right inside and outside a container.
-  const { host, port } = response;
-  return host === '' ? connection.address : { host, port };
-}
 
 /**
  * Asks the coordinator of a group. One attempt: whoever retries looks the coordinator up again,
@@ -24,7 +15,7 @@ export async function askCoordinator<Request, Response>(
   api: Api<Request, Response>,
   request: Request,
 ): Promise<Answer<Response>> {
-  return askAt(cluster, await coordinatorOf(cluster, groupId), api, request);
+  return askAt(cluster, await findCoordinator(cluster, groupId), api, request);
 }
 
 /**
@@ -39,7 +30,7 @@ export async function askCoordinators<Request, Response, Row>(
   requestFor: (groupIds: readonly string[]) => Request,
   rowsOf: (response: Response) => readonly Row[],
 ): Promise<Asked<Row>[]> {
-  const addresses = await Promise.all(groupIds.map((id) => coordinatorOf(cluster, id)));
+  const addresses = await Promise.all(groupIds.map((id) => findCoordinator(cluster, id)));
   const byBroker = new Map<string, { address: Address; ids: string[] }>();
   for (const [index, address] of addresses.entries()) {
     const name = formatAddress(address);

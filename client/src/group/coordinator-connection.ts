@@ -1,10 +1,11 @@
-import { findCoordinatorApi, type Api } from '@millrace/protocol';
+import type { Api } from '@millrace/protocol';
 import type { Cluster } from '../cluster.js';
 import { toMillraceError } from '../errors.js';
-import { parseAddress, type Address } from '../net/address.js';
+import type { Address } from '../net/address.js';
 import type { GroupPurpose } from '../net/group-purposes.js';
 import { throwIfAborted } from '../util/abort.js';
 import { ignore, raceAbort } from '../util/async.js';
+import { findCoordinator } from './find-coordinator.js';
 
 /** Limits of one request. */
 export interface CoordinatorCall {
@@ -86,11 +87,7 @@ export class CoordinatorConnection {
   }
 
   async #find(): Promise<Address> {
-    const groupId = this.#group;
-    const { response, broker } = await this.#cluster.askOnce(findCoordinatorApi, { groupId });
-    // An empty host means "the address that you dialled", as in metadata.
-    const { host, port } = response;
-    this.#address = host === '' ? parseAddress(broker) : { host, port };
+    this.#address = await findCoordinator(this.#cluster, this.#group);
     return this.#address;
   }
 }

@@ -1,8 +1,9 @@
-import { readdir, stat, unlink } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncDirectory, writeFileAtomically } from '../atomic-file.js';
-import { DataDirError, errnoOf } from '../errors.js';
+import { DataDirError } from '../errors.js';
 import { encodeCompactJsonFile, readJsonFile } from '../json-file.js';
+import { namesIn, unlinkIfThere } from '../log-files.js';
 import { indexFileName, logFileName, parseLogFileName } from '../segment-name.js';
 import { withMerged } from './listed-segments.js';
 import type { ListedSegment } from './listed-segments.js';
@@ -95,7 +96,6 @@ export type CleanedPart = Pick<CompactionManifest, 'cleanedTo' | 'segments'>;
  */
 export async function recoverCompaction(directory: string): Promise<CleanedPart> {
   const names = await namesIn(directory);
-  if (names === undefined) return emptyManifest;
   const manifest = await readManifest(directory);
   const { pending } = manifest;
   if (pending === undefined) {
@@ -128,7 +128,7 @@ export function afterSwap(manifest: CompactionManifest, swap: PendingSwap): Comp
 
 /** Removes the files of jobs that did not get to their swap. Not while one is pending. */
 export async function removeCleaned(directory: string, names?: readonly string[]): Promise<void> {
-  for (const name of names ?? (await namesIn(directory)) ?? []) {
+  for (const name of names ?? (await namesIn(directory))) {
     if (name.endsWith(CLEANED_ENDING)) await unlinkIfThere(join(directory, name));
   }
 }
@@ -164,21 +164,4 @@ async function completeSwap(
 export async function removeSegmentFiles(directory: string, baseOffset: number): Promise<void> {
   await unlinkIfThere(join(directory, indexFileName(baseOffset)));
   await unlinkIfThere(join(directory, logFileName(baseOffset)));
-}
-
-export async function unlinkIfThere(path: string): Promise<void> {
-  try {
-    await unlink(path);
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
-  }
-}
-
-async function namesIn(directory: string): Promise<string[] | undefined> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
 }

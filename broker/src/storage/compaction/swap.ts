@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { OpenDirectory, syncDirectory } from '../atomic-file.js';
 import { errnoOf, SegmentGoneError } from '../errors.js';
 import type { LogEnvironment } from '../log-environment.js';
+import { unlinkIfThere } from '../log-files.js';
 import { logFileName } from '../segment-name.js';
 import { Segment } from '../segment.js';
 import type { CompactableLog } from './compactable-log.js';
@@ -15,7 +16,6 @@ import {
   readManifest,
   removeCleaned,
   removeSegmentFiles,
-  unlinkIfThere,
   withoutPending,
   writeManifest,
 } from './manifest.js';
