@@ -1,5 +1,5 @@
-import { cp, readdir, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { loadNative } from '@millrace/native';
 import type { Native } from '@millrace/native';
 import { pino } from 'pino';
@@ -120,18 +120,30 @@ export async function openTestStorage(
  */
 export async function crashCopy(dataDir: string): Promise<TempDir> {
   const copy = await makeTempDir();
-  const isCheckpoint = (path: string): boolean => basename(path) === 'checkpoint';
-  const isDirectory = async (path: string): Promise<boolean> => (await stat(path)).isDirectory();
-  const passes = [
-    async (path: string): Promise<boolean> => isCheckpoint(path) || (await isDirectory(path)),
-    (path: string): boolean => !isCheckpoint(path) && basename(path) !== 'lock',
-  ];
-  for (const pass of passes) {
-    const filter = (path: string): boolean | Promise<boolean> =>
-      !path.endsWith('.tmp') && pass(path);
-    await cp(dataDir, copy.path, { recursive: true, force: true, filter });
-  }
+  const isCheckpoint = (name: string): boolean => name === 'checkpoint';
+  await copyFiles(dataDir, copy.path, isCheckpoint);
+  await copyFiles(dataDir, copy.path, (name) => !isCheckpoint(name) && name !== 'lock');
   return copy;
+}
+
+/**
+ * By reading to the end: libuv's copy of a file counts down from the size that a file had at first, and
+ * spins for ever when a sealed segment is trimmed meanwhile.
+ */
+async function copyFiles(
+  from: string,
+  to: string,
+  wanted: (name: string) => boolean,
+): Promise<void> {
+  await mkdir(to, { recursive: true });
+  for (const entry of await readdir(from, { withFileTypes: true })) {
+    const { name } = entry;
+    if (name.endsWith('.tmp')) continue;
+    const [source, target] = [join(from, name), join(to, name)];
+    if (entry.isDirectory()) await copyFiles(source, target, wanted);
+    else if (wanted(name) && !name.endsWith('.tmp'))
+      await writeFile(target, await readFile(source));
+  }
 }
 
 /** The first partition of a topic. */
