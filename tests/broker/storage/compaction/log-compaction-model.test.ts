@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, expect, test } from '@jest/globals';
@@ -201,6 +202,8 @@ function table(records: readonly StoredRecord[]): (readonly (string | null)[])[]
 
 async function bytesInFiles({ log }: CompactedTopic): Promise<number> {
   await log.seal();
+  // A log has no directory before its first append.
+  if (!existsSync(log.directory)) return 0;
   let bytes = 0;
   for (const name of await filesIn(log.directory, '.log')) {
     bytes += (await stat(join(log.directory, name))).size;
