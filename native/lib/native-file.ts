@@ -64,6 +64,16 @@ export interface NativeFile {
   lock(): boolean;
 
   /**
+   * Whether anybody else, in whichever process, has the file open or mapped: nobody has whom a
+   * write lease is given (fcntl(2), F_SETLEASE). For a file opened `readwrite` whose name is gone,
+   * so that nobody comes anew.
+   *
+   * @throws NativeError `EINVAL` where the filesystem knows no leases, `EACCES` when the file is
+   *   another user's
+   */
+  hasOtherUsers(): boolean;
+
+  /**
    * Maps `length` bytes from the start, MAP_SHARED. They may reach beyond the end of the file,
    * which may grow under the mapping.
    *

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <csignal>
 
 #include "arguments.hpp"
 #include "construction.hpp"
@@ -60,6 +61,7 @@ Napi::Function NativeFile::Define(Napi::Env env) {
                          InstanceMethod<&NativeFile::Residency>("residency"),
                          InstanceMethod<&NativeFile::Warm>("warm"),
                          InstanceMethod<&NativeFile::Lock>("lock"),
+                         InstanceMethod<&NativeFile::HasOtherUsers>("hasOtherUsers"),
                          InstanceMethod<&NativeFile::Map>("map"),
                      });
 }
@@ -241,6 +243,20 @@ Napi::Value NativeFile::Lock(const Napi::CallbackInfo& info) {
   if (::flock(file.fd(), LOCK_EX | LOCK_NB) == 0) return Napi::Boolean::New(env, true);
   if (errno != EWOULDBLOCK) ThrowFailure(env, {errno, "flock", path_});
   return Napi::Boolean::New(env, false);
+}
+
+Napi::Value NativeFile::HasOtherUsers(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Descriptor& file = *Opened(env, "fcntl");
+  // Who opens the file while the lease is held, for a moment, breaks it: the signal that tells of
+  // that must be one that is ignored, where SIGIO would end the process.
+  if (::fcntl(file.fd(), F_SETSIG, SIGURG) != 0) ThrowFailure(env, {errno, "fcntl", path_});
+  if (::fcntl(file.fd(), F_SETLEASE, F_WRLCK) == 0) {
+    (void)::fcntl(file.fd(), F_SETLEASE, F_UNLCK);  // it goes with the descriptor, too
+    return Napi::Boolean::New(env, false);
+  }
+  if (errno != EAGAIN) ThrowFailure(env, {errno, "fcntl", path_});
+  return Napi::Boolean::New(env, true);
 }
 
 Napi::Value NativeFile::Map(const Napi::CallbackInfo& info) {

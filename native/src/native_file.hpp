@@ -35,6 +35,7 @@ class NativeFile final : public Napi::ObjectWrap<NativeFile> {
   Napi::Value Residency(const Napi::CallbackInfo& info);
   Napi::Value Warm(const Napi::CallbackInfo& info);
   Napi::Value Lock(const Napi::CallbackInfo& info);
+  Napi::Value HasOtherUsers(const Napi::CallbackInfo& info);
   Napi::Value Map(const Napi::CallbackInfo& info);
 
   /// Throws EBADF when closed.

@@ -2,7 +2,7 @@
  * What a compaction costs: its time, the memory of the broker, and the latency of produce requests to
  * another topic before and during it. Build first, then:
  *
- *     node tests/bench/compaction.js [--mib 1024] [--keys 1000000] [--rate 10000] [--acks all|1]
+ *     node tests/bench/compaction.js [--mib 1024] [--keys 1000000] [--rate 10000] [--acks all|1] [--rounds 1]
  *
  * A real broker, on the disk of the system's temporary directory (TMPDIR). It is started twice: to be
  * filled, and to compact a while after its start. The load comes from this process: its own pauses
@@ -36,6 +36,7 @@ const { values: options } = parseArgs({
     keys: { type: 'string', default: '1000000' },
     rate: { type: 'string', default: '10000' },
     acks: { type: 'string', default: 'all' },
+    rounds: { type: 'string', default: '1' },
   },
 });
 
@@ -176,12 +177,16 @@ function report({ done, latency, growth }) {
   }
 }
 
-const directory = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
-try {
-  const filled = await startBroker(directory, NEVER_MS);
-  await fill(filled.address);
-  await filled.stop();
-  report(await measure(directory));
-} finally {
-  rmSync(directory, { recursive: true, force: true });
+async function round() {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-bench-'));
+  try {
+    const filled = await startBroker(directory, NEVER_MS);
+    await fill(filled.address);
+    await filled.stop();
+    report(await measure(directory));
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
 }
+
+for (let i = 0; i < Number(options.rounds); i += 1) await round();

@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import type { Logger } from 'pino';
 import { DataDir } from '../../broker/src/storage/data-dir.js';
 import { FileCache } from '../../broker/src/storage/file-cache.js';
+import { FileRemovals } from '../../broker/src/storage/file-removals.js';
 import { FlushScheduler } from '../../broker/src/storage/flush-scheduler.js';
 import { IndexCache } from '../../broker/src/storage/index-cache.js';
 import type { LogEnvironment } from '../../broker/src/storage/log-environment.js';
@@ -84,6 +85,7 @@ export async function openTestStorage(
     persistence: wrap === undefined ? chosen : wrap(chosen),
     files: new FileCache(native, config.maxOpenSegmentFiles),
     indexes: new IndexCache(config.indexCacheBytes),
+    removals: new FileRemovals(native),
     flushes: new FlushScheduler(clock.now),
     config,
     logger,
@@ -91,6 +93,7 @@ export async function openTestStorage(
     now: clock.now,
   };
   const letGo = async (): Promise<void> => {
+    await environment.removals.close();
     environment.flushes.close();
     environment.files.close();
     await dataDir.close();

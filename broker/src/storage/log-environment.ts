@@ -2,6 +2,7 @@ import type { Native } from '@millrace/native';
 import type { Logger } from 'pino';
 import type { NullKeyFinder } from '../topics/null-keys/finder.js';
 import type { FileCache } from './file-cache.js';
+import type { FileRemovals } from './file-removals.js';
 import type { FlushScheduler } from './flush-scheduler.js';
 import type { IndexCache } from './index-cache.js';
 import type { Persistence } from './persistence/persistence.js';
@@ -14,6 +15,7 @@ export interface LogEnvironment {
   readonly persistence: Persistence;
   readonly files: FileCache;
   readonly indexes: IndexCache;
+  readonly removals: FileRemovals;
   readonly flushes: FlushScheduler;
   readonly config: StorageConfig;
   readonly logger: Logger;

@@ -1,8 +1,8 @@
 import { mkdir, readdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Logger } from 'pino';
 import { syncDirectory } from './atomic-file.js';
 import { errnoOf } from './errors.js';
+import type { LogEnvironment } from './log-environment.js';
 import { indexFileName, parseLogFileName } from './segment-name.js';
 import type { Segment } from './segment.js';
 
@@ -65,13 +65,13 @@ export async function findSegments(
  */
 export async function removeSegmentFiles(
   segments: readonly Pick<Segment, 'logPath' | 'indexPath'>[],
-  logger: Logger,
+  { removals, logger }: Pick<LogEnvironment, 'removals' | 'logger'>,
 ): Promise<void> {
   for (const { logPath, indexPath } of segments) {
     // The index first: one without its log would be found by nobody.
     for (const path of [indexPath, logPath]) {
       try {
-        await unlinkIfThere(path);
+        await removals.remove(path);
       } catch (error) {
         logger.warn({ err: error, file: path }, 'a removed segment is still there until a restart');
       }

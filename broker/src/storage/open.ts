@@ -7,6 +7,7 @@ import { Cleaner } from './compaction/cleaner.js';
 import { DataDir } from './data-dir.js';
 import { storageFailure } from './errors.js';
 import { FileCache } from './file-cache.js';
+import { FileRemovals } from './file-removals.js';
 import { FlushScheduler } from './flush-scheduler.js';
 import { IndexCache } from './index-cache.js';
 import type { Log } from './log.js';
@@ -73,6 +74,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
       persistence: choosePersistence(options.persist, config),
       files: new FileCache(native, config.maxOpenSegmentFiles),
       indexes: new IndexCache(config.indexCacheBytes),
+      removals: new FileRemovals(native),
       flushes: new FlushScheduler(now),
       config,
       logger,
@@ -173,6 +175,7 @@ class OpenStorage implements Storage {
       await this.maintenance.close();
       if (await this.topics.close()) await this.dataDir.markClean();
     } finally {
+      await this.environment.removals.close();
       await this.environment.nullKeys.close();
       this.environment.flushes.close();
       this.environment.files.close();

@@ -158,7 +158,7 @@ async function removeLeftovers(
   leftovers: readonly Segment[],
   producers: ProducerSnapshots,
   endOffset: number,
-  { logger }: LogEnvironment,
+  environment: LogEnvironment,
 ): Promise<void> {
   if (leftovers.length === 0) return;
   for (const segment of leftovers) await segment.leave();
@@ -167,9 +167,9 @@ async function removeLeftovers(
     if (checkpoint.certain.startOffset < start) await checkpoint.updateBoth();
     await producers.write(producers.image(endOffset));
     await producers.makeNameDurable();
-    await removeSegmentFiles(leftovers, logger);
+    await removeSegmentFiles(leftovers, environment);
   } catch (error) {
-    logger.warn(
+    environment.logger.warn(
       { err: error, log: name },
       'segments below the start of the log stay until a restart can write down their producers',
     );

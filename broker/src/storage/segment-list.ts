@@ -213,7 +213,7 @@ export class SegmentList {
     this.#sizeBytes -= bytes;
     this.log.onRemoved(removed);
     await Promise.all(removed.map((segment) => segment.leave()));
-    await removeSegmentFiles(removed, this.environment.logger);
+    await removeSegmentFiles(removed, this.environment);
     await this.#forgetEpochs();
     this.environment.counters?.removed(removed.length, bytes);
     this.environment.logger.info(

@@ -1,17 +1,18 @@
-import { rm } from 'node:fs/promises';
-import type { Logger } from 'pino';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { LogEnvironment } from '../storage/log-environment.js';
 
 /** Directories of deleted topics on their way out, in the background. */
 export class DirectoryRemovals {
   readonly #running = new Set<Promise<void>>();
 
-  constructor(private readonly logger: Logger) {}
+  constructor(private readonly environment: Pick<LogEnvironment, 'removals' | 'logger'>) {}
 
   /** What cannot be removed is reported: the next start tries again. */
   begin(path: string): void {
-    const removal = rm(path, { recursive: true, force: true })
+    const removal = this.#remove(path)
       .catch((error: unknown) => {
-        this.logger.warn({ err: error, path }, 'a deleted topic is removed at restart');
+        this.environment.logger.warn({ err: error, path }, 'a deleted topic is removed at restart');
       })
       .finally(() => this.#running.delete(removal));
     this.#running.add(removal);
@@ -20,5 +21,12 @@ export class DirectoryRemovals {
   /** Resolves when none is under way. */
   async ended(): Promise<void> {
     await Promise.all(this.#running);
+  }
+
+  async #remove(path: string): Promise<void> {
+    for (const name of await readdir(path, { recursive: true })) {
+      if (name.endsWith('.log')) await this.environment.removals.remove(join(path, name));
+    }
+    await rm(path, { recursive: true, force: true });
   }
 }

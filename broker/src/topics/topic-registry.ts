@@ -47,7 +47,7 @@ export class TopicRegistry {
     private readonly directory: string,
     private readonly environment: LogEnvironment,
   ) {
-    this.#removals = new DirectoryRemovals(environment.logger);
+    this.#removals = new DirectoryRemovals(environment);
     this.#limits = new TopicLimits(environment.config, () => ({
       topics: this.#byName.size,
       partitions: this.partitionCount,

@@ -161,7 +161,7 @@ async function completeSwap(
 }
 
 /** Removes a segment's files; one that is gone already is no error. */
-export async function removeSegmentFiles(directory: string, baseOffset: number): Promise<void> {
+async function removeSegmentFiles(directory: string, baseOffset: number): Promise<void> {
   await unlinkIfThere(join(directory, indexFileName(baseOffset)));
   await unlinkIfThere(join(directory, logFileName(baseOffset)));
 }

@@ -15,7 +15,6 @@ import {
   cleanedIndexName,
   readManifest,
   removeCleaned,
-  removeSegmentFiles,
   withoutPending,
   writeManifest,
 } from './manifest.js';
@@ -150,7 +149,14 @@ export class SegmentSwapper {
 
   async #rename(first: Segment, { base }: CleanedGroup, directory: OpenDirectory): Promise<void> {
     const { directory: path } = this.log;
-    await rename(join(path, cleanedFileName(base)), first.logPath);
+    const replaced = this.environment.removals.hold(first.logPath);
+    try {
+      await rename(join(path, cleanedFileName(base)), first.logPath);
+    } catch (error) {
+      replaced?.keep();
+      throw error;
+    }
+    replaced?.release();
     // Without it the index is rebuilt.
     await rename(join(path, cleanedIndexName(base)), first.indexPath).catch(ignoreMissing);
     await directory.sync();
@@ -169,8 +175,10 @@ export class SegmentSwapper {
     inputs: readonly Segment[],
   ): Promise<CompactionManifest> {
     const { directory } = this.log;
-    for (const { baseOffset } of inputs) {
-      if (baseOffset !== pending.base) await removeSegmentFiles(directory, baseOffset);
+    const others = inputs.filter(({ baseOffset }) => baseOffset !== pending.base);
+    for (const { indexPath, logPath } of others) {
+      await unlinkIfThere(indexPath);
+      await this.environment.removals.remove(logPath);
     }
     await syncDirectory(directory);
     await this.onStep('inputs-removed');
