@@ -5,6 +5,8 @@ const config = {
   testEnvironment: 'node',
   roots: ['<rootDir>/tests'],
   testMatch: ['**/*.test.ts'],
+  // These need a Docker engine and have a configuration of their own: npm run test:docker.
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/tests/docker/'],
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '^.+\\.ts$': [
@@ -23,4 +25,4 @@ const config = {
   workerIdleMemoryLimit: '600MB',
 };
 
-export { config as default };
+export { config, config as default };

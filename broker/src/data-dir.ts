@@ -4,6 +4,7 @@ import type { DirectoryProbe, Native } from '@millrace/native';
 import { StartupError } from './startup-errors.js';
 import { errnoOf } from './storage/errors.js';
 import { makeDirectories } from './storage/make-directories.js';
+import { noPermission } from './storage/no-permission.js';
 
 /**
  * Makes the data directory if it is not there, and sees whether it can be written to.
@@ -37,8 +38,8 @@ export function probeDataDir(path: string, native: Native): DirectoryProbe {
 function unusable(path: string, error: unknown): StartupError {
   const message = error instanceof Error ? error.message : String(error);
   const reasons: Readonly<Record<string, string>> = {
-    EACCES: 'no permission to write there',
-    EPERM: 'no permission to write there',
+    EACCES: noPermission(path),
+    EPERM: noPermission(path),
     EROFS: 'its filesystem is mounted read-only',
     ENOSPC: 'no space is left on its device',
     ENOTDIR: 'a part of the path is not a directory',

@@ -7,6 +7,7 @@ import { isLockName, lockDirectory } from './data-dir-lock.js';
 import { DataDirError, errnoOf } from './errors.js';
 import { readJsonFile, writeJsonFile } from './json-file.js';
 import { makeDirectories } from './make-directories.js';
+import { explained } from './no-permission.js';
 
 /** Raised when a release lays files out in a way that older ones cannot read. */
 export const FORMAT_VERSION = 1;
@@ -41,6 +42,14 @@ export class DataDir {
    * @throws DataDirError
    */
   static async open(path: string, native: Native | undefined): Promise<DataDir> {
+    try {
+      return await DataDir.#open(path, native);
+    } catch (error) {
+      throw explained(error);
+    }
+  }
+
+  static async #open(path: string, native: Native | undefined): Promise<DataDir> {
     await makeWritable(path);
     await refuseForeign(path);
     const unlock = await lockDirectory(path, native);

@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
 import { connectionsThatFit, openFilesLimit } from '../../../broker/src/descriptor-limit.js';
 import { prepareDataDir } from '../../../broker/src/data-dir.js';
 import { makeDirectories } from '../../../broker/src/storage/make-directories.js';
+import { skipped } from '../../faults/support/length.js';
 import { keepingLogger } from '../support/listener.js';
 import { temporaryDirectory } from '../support/temporary.js';
 
@@ -49,6 +50,39 @@ describe('making directories', () => {
     const { status, stderr } = spawnSync(process.execPath, args, { timeout: 20_000 });
     expect(String(stderr)).toMatch(/^[^\n]*\/proc\/x\/y[^\n]*--data-dir\n$/);
     expect(status).toBe(1);
+  });
+});
+
+describe('what belongs to another user', () => {
+  const NOBODY = 65_534;
+  const start = (dataDir: string): string => {
+    const args = [binary, '--data-dir', dataDir, '--listen', '127.0.0.1:0', '--http', 'off'];
+    const { status, stderr } = spawnSync(process.execPath, args, { uid: NOBODY, timeout: 20_000 });
+    expect(status).toBe(1);
+    return String(stderr);
+  };
+  const asRoot = process.geteuid?.() === 0;
+  if (!asRoot) skipped('data directories of other users', 'only root can make some');
+  const told = `user ${NOBODY} may not write there, it belongs to user 0;`;
+
+  (asRoot ? test : test.skip)('a data directory', () => {
+    const root = temporaryDirectory();
+    chmodSync(root, 0o755);
+    expect(start(root)).toBe(
+      `millrace-broker: cannot use the data directory ${root}: ${told} change that, or choose ` +
+        'another by --data-dir\n',
+    );
+  });
+
+  (asRoot ? test : test.skip)('a file in it', () => {
+    const root = temporaryDirectory();
+    chmodSync(root, 0o777);
+    const lock = join(root, 'lock');
+    writeFileSync(lock, '', { mode: 0o644 });
+    expect(start(root)).toBe(
+      `millrace-broker: cannot use ${lock}: ${told} give this user all of the data directory, or ` +
+        'choose another by --data-dir\n',
+    );
   });
 });
 
