@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -96,5 +96,26 @@ describe.each(commands)('$name', ({ name, program, first }) => {
     await again.close();
     await compose('down', '-v');
     expect(await leftOver()).toBe('');
+  });
+
+  test('the load test runs on two modes side by side and leaves its report', async () => {
+    if (!(await available())) return;
+    const image = ['run', '--rm', '--label', fromRunner('LABEL'), fromRunner('IMAGE')];
+    const bench = await run('docker', [...image, 'sh', '-c', 'command -v millrace-bench']);
+    if (bench.status !== 0) {
+      skipped('the load test of the compose file', 'the image has no millrace-bench');
+      return;
+    }
+    await prepare();
+    const brokers = 'kafka=broker-kafka:7070/7071,rocketmq=broker-rocketmq:7070/7071';
+    expect(await compose('--profile', 'modes', 'config')).toContain(brokers);
+    const short = ['--bytes', '8MiB', '--rounds', '1', '--rate', '0'];
+    const command = ['millrace-bench', 'modes', '--brokers', brokers, ...short];
+    const printed = await compose('run', '--rm', '-T', 'loadtest', ...command);
+    expect(printed).toContain('kafka');
+    expect(printed).toContain('rocketmq');
+    const files = await readdir(results ?? '');
+    expect(files).toContain('report.html');
+    expect(files.filter((name) => name.endsWith('.json'))).toHaveLength(1);
   });
 });
