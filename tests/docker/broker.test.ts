@@ -67,7 +67,7 @@ test('the command line works in the container of the broker', async () => {
 });
 
 test('the health check turns healthy, and unhealthy when nothing answers', async () => {
-  const quick = ['--health-interval', '1s', '--health-retries', '1', '--health-start-period', '0s'];
+  const quick = ['--health-interval', '1s', '--health-retries', '1', '--health-start-period', '1s'];
   const broker = await Container.ready(quick);
   const health = (): Promise<string> => broker.inspect('{{.State.Health.Status}}');
   await until(async () => (await health()) === 'healthy');

@@ -3,13 +3,11 @@ import { Container, makeVolume } from './support/container.js';
 
 afterEach(() => Container.removeAll());
 
-const AS_ROOT = ['--user', 'root', '--cap-add', 'CHOWN', '--cap-add', 'DAC_OVERRIDE'];
+const AS_ROOT = ['--user', 'root', '--cap-add', 'DAC_OVERRIDE'];
 
 test('a data directory of another user ends the broker with one line that says whose it is', async () => {
-  const volume = await makeVolume();
-  const flags = ['-v', `${volume}:/data`];
-  const script = ['sh', '-c', 'chown root:root /data && chmod 755 /data'];
-  expect(await Container.once([...AS_ROOT, ...flags], script)).toMatchObject({ status: 0 });
+  // As the directories of a host: the engine does not give it to the user of the image.
+  const flags = ['-v', `${await makeVolume()}:/data:nocopy`];
   const ended = await Container.once(flags, []);
   expect(ended).toMatchObject({ status: 1, stdout: '' });
   expect(ended.stderr).toMatch(/^millrace-broker: cannot use the data directory \/data: .*\n$/);
