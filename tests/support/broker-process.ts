@@ -16,11 +16,19 @@ export interface ReadyLine {
 
 /** The built `millrace-broker` command as a process of its own. */
 export class BrokerProcess {
+  #ready: ReadyLine | undefined;
+
   private constructor(
     private readonly child: ChildProcess,
     private readonly output: { text: string },
-    readonly ready: ReadyLine,
-  ) {}
+    private readonly becomesReady: Promise<ReadyLine>,
+  ) {
+    becomesReady.then(
+      (ready) => void (this.#ready = ready),
+      // Whoever waits for it is told; others kill it before.
+      () => undefined,
+    );
+  }
 
   /** Starts it on free ports unless `args` say otherwise; resolves when it has said that it is ready. */
   static async start(
@@ -28,6 +36,17 @@ export class BrokerProcess {
     args: readonly string[] = [],
     environment: Readonly<Record<string, string>> = {},
   ): Promise<BrokerProcess> {
+    const broker = BrokerProcess.launch(dataDir, args, environment);
+    await broker.untilReady();
+    return broker;
+  }
+
+  /** As {@link start}, without waiting: it can be stopped while it starts. */
+  static launch(
+    dataDir: string,
+    args: readonly string[] = [],
+    environment: Readonly<Record<string, string>> = {},
+  ): BrokerProcess {
     const child = spawn(
       process.execPath,
       [
@@ -37,7 +56,7 @@ export class BrokerProcess {
       { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } },
     );
     const output = { text: '' };
-    const ready = await new Promise<ReadyLine>((resolve, reject) => {
+    const ready = new Promise<ReadyLine>((resolve, reject) => {
       const onOutput = (chunk: Buffer): void => {
         output.text += chunk.toString();
         const line = output.text.split('\n').find((text) => text.includes('"msg":"ready"'));
@@ -50,6 +69,18 @@ export class BrokerProcess {
       });
     });
     return new BrokerProcess(child, output, ready);
+  }
+
+  /** @throws Error with all that it printed, when it ends before it is ready */
+  async untilReady(): Promise<ReadyLine> {
+    this.#ready = await this.becomesReady;
+    return this.#ready;
+  }
+
+  /** What it said when it was ready. */
+  get ready(): ReadyLine {
+    if (this.#ready === undefined) throw new Error('the broker is not ready yet');
+    return this.#ready;
   }
 
   get address(): string {
