@@ -46,6 +46,10 @@ export class LoadConsumer {
     await this.#done;
   }
 
+  get topic(): string {
+    return this.#spec.topic;
+  }
+
   /** Where it goes on in the partition. */
   position(partition: number): number {
     return this.#next.get(partition) ?? 0;

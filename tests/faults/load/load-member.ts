@@ -30,6 +30,7 @@ export class LoadMember {
   readonly #passes = new Map<number, ReadRecord[]>();
   /** The last batch of each partition that is handled and not committed. */
   readonly #handled = new Map<number, FetchedBatch>();
+  readonly #committed = new Map<number, number>();
   #stopping = false;
   #done: Promise<void> | undefined;
   /** What ended its iteration too early. */
@@ -62,6 +63,15 @@ export class LoadMember {
     };
     this.#consumer.on('revoked', gone);
     this.#consumer.on('lost', gone);
+  }
+
+  get topic(): string {
+    return this.#spec.topic;
+  }
+
+  /** The last position that it has committed in the partition. */
+  committed(partition: number): number {
+    return this.#committed.get(partition) ?? 0;
   }
 
   start(): void {
@@ -112,6 +122,7 @@ export class LoadMember {
       }
       const { partition, lastOffset } = batch;
       const name = partitionName(topic, partition);
+      this.#committed.set(partition, lastOffset + 1);
       this.#history.committed({ group, partition: name, offset: lastOffset + 1 });
     }
   }
