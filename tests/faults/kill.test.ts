@@ -1,27 +1,22 @@
-import { spawnSync } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect, test } from '@jest/globals';
 import { BrokerProcess } from '../support/broker-process.js';
 import { seededRandom, testSeed } from '../support/seed.js';
 import { makeTempDir } from '../support/temp-dir.js';
-import { checkHistory, type HistoryFindings } from './checker/check-history.js';
-import { explain } from './checker/explain.js';
+import type { HistoryFindings } from './checker/check-history.js';
+import { expectNoAnomalies } from './checker/expect-no-anomalies.js';
 import { HistoryRecorder } from './checker/recorder.js';
 import { Load, loadEnvironment } from './load/load.js';
 import { cells } from './support/cells.js';
 import { freePort } from './support/free-port.js';
+import { expectSound } from './support/expect-sound.js';
 import { faultLength, faultTimeoutMs } from './support/length.js';
 
 /** With a data directory and a history of their own, for a history is held in memory. */
 const CYCLES_PER_ROUND = 20;
 /** Of all kills. */
 const SHARE = { whileStarting: 0.2, justAfterStart: 0.1, whileStopping: 0.15 } as const;
-
-const verifyCommand = fileURLToPath(
-  new URL('../../broker/bin/millrace-broker.js', import.meta.url),
-);
 
 interface KillCounts {
   cycles: number;
@@ -55,7 +50,8 @@ class KillRound {
       await this.#launch(firstCell).untilReady();
       const load = new Load(this.#listen, this.#history, this.#random);
       this.#load = load;
-      await load.start();
+      await load.createTopics();
+      load.start();
       for (let cycle = 0; cycle < cycles; cycle += 1) {
         await this.#kill();
         this.#counts.cycles += 1;
@@ -66,24 +62,12 @@ class KillRound {
       expect(load.failures).toEqual([]);
       await load.close();
       expect(await this.#broker?.stop()).toBe(0);
-      const { status, stdout } = spawnSync(
-        process.execPath,
-        [verifyCommand, 'verify', this.#dataDir],
-        { encoding: 'utf8' },
-      );
-      expect({ status, stdout: status === 0 ? '' : stdout }).toEqual({ status: 0, stdout: '' });
-      return this.#check();
+      expectSound(this.#dataDir);
+      return expectNoAnomalies(this.#history);
     } finally {
       await this.#load?.close();
       await this.#broker?.kill();
     }
-  }
-
-  #check(): HistoryFindings {
-    const findings = checkHistory(this.#history);
-    if (findings.anomalies.length === 0) return findings;
-    const told = findings.anomalies.map((anomaly) => explain(this.#history, anomaly));
-    throw new Error(`${findings.anomalies.length} anomalies:\n${told.join('\n')}`);
   }
 
   #launch(cell: number): BrokerProcess {

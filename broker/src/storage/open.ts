@@ -84,12 +84,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
       now,
     } satisfies LogEnvironment;
     const topics = await TopicRegistry.load(dataDir.topicsPath, dataDir.cleanStop, environment);
-    if (!dataDir.cleanStop && topics.partitionCount > 0) {
-      logger.info(
-        { partitions: topics.partitionCount },
-        'the last broker did not stop in order: the tail of every partition was checked',
-      );
-    }
+    sayWhatWasChecked(dataDir.cleanStop, topics.partitionCount, logger);
     const logs = (): Iterable<Log> => openLogs(topics);
     const cleaner = new Cleaner(logs, environment);
     const maintenance = new Maintenance({ logs, environment, cleaner });
@@ -99,6 +94,15 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     await dataDir.close();
     throw error;
   }
+}
+
+/** Not for a directory without topics: nobody stopped on it. */
+function sayWhatWasChecked(cleanStop: boolean, partitions: number, logger: Logger): void {
+  if (partitions === 0) return;
+  const what = cleanStop
+    ? 'the last broker stopped in order: recovery was skipped'
+    : 'the last broker did not stop in order: the tail of every partition was checked';
+  logger.info({ partitions, cleanStop }, what);
 }
 
 /** The logs that work, one at a time: topics come and go between two. */

@@ -25,6 +25,8 @@ export class LoadConsumer {
   #consumer: Consumer | undefined;
   #stopping = false;
   #done: Promise<void> | undefined;
+  /** Records so far. */
+  read = 0;
   /** What ended its iteration too early. */
   failure: unknown;
   /** How often retention was faster. */
@@ -83,6 +85,7 @@ export class LoadConsumer {
         this.#passes.set(partition, pass);
       }
       for (const record of recordsOf(batch)) pass.push(record);
+      this.read += batch.count;
       this.#next.set(partition, lastOffset + 1);
     }
   }

@@ -30,9 +30,10 @@ export class LoadMember {
   readonly #passes = new Map<number, ReadRecord[]>();
   /** The last batch of each partition that is handled and not committed. */
   readonly #handled = new Map<number, FetchedBatch>();
-  readonly #committed = new Map<number, number>();
   #stopping = false;
   #done: Promise<void> | undefined;
+  /** Records so far. */
+  read = 0;
   /** What ended its iteration too early. */
   failure: unknown;
   /** Codes of commits that failed, and how often. */
@@ -69,9 +70,9 @@ export class LoadMember {
     return this.#spec.topic;
   }
 
-  /** The last position that it has committed in the partition. */
-  committed(partition: number): number {
-    return this.#committed.get(partition) ?? 0;
+  /** How many partitions it has. */
+  get owned(): number {
+    return this.#consumer.assignment.length;
   }
 
   start(): void {
@@ -99,6 +100,7 @@ export class LoadMember {
         const pass = this.#passes.get(batch.partition);
         if (pass === undefined) throw new Error(`partition ${batch.partition} was not assigned`);
         for (const record of recordsOf(batch)) pass.push(record);
+        this.read += batch.count;
         this.#handled.set(batch.partition, batch);
         if (this.#random() < commitShare) await this.#commitHandled();
       }
@@ -122,7 +124,6 @@ export class LoadMember {
       }
       const { partition, lastOffset } = batch;
       const name = partitionName(topic, partition);
-      this.#committed.set(partition, lastOffset + 1);
       this.#history.committed({ group, partition: name, offset: lastOffset + 1 });
     }
   }

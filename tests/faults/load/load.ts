@@ -44,12 +44,17 @@ export const loadEnvironment: Readonly<Record<string, string>> = {
   MILLRACE_CLEANER_INTERVAL_MS: '200',
 };
 
-const producers: readonly Omit<LoadProducerSpec, 'number' | 'topic' | 'partitions'>[] = [
+type ProducerKind = Omit<LoadProducerSpec, 'number' | 'topic' | 'partitions'>;
+
+const producers: readonly ProducerKind[] = [
   { acks: 'all', options: { compression: 'none', batchBytes: 4_096 } },
   { acks: 1, options: { compression: 'lz4', batchBytes: 16_384, lingerMs: 2 } },
   { acks: 'all', options: { compression: 'zstd', lingerMs: 5 }, maxValueBytes: 3_000 },
   { acks: 1, options: { compression: 'gzip', batchBytes: 1_024 }, messagesPerSecond: 500 },
-  // It gives up soon, so that there are messages of which nobody knows whether they are stored.
+];
+
+/** They give up soon, so that there are messages of which nobody knows whether they are stored. */
+const impatientProducers: readonly ProducerKind[] = [
   { acks: 1, options: { deliveryTimeoutMs: 300 }, messagesPerSecond: 200 },
   {
     acks: 'all',
@@ -58,6 +63,24 @@ const producers: readonly Omit<LoadProducerSpec, 'number' | 'topic' | 'partition
     messagesPerSecond: 200,
   },
 ];
+
+const LOAD_GROUP = 'team';
+
+/** What a load is made of; by default everything. */
+export interface LoadOptions {
+  /** Begins the names of its clients, and is other than that of another load on the same history. */
+  readonly prefix?: string;
+  /** Where its producers' numbers begin. Default 0. */
+  readonly firstProducer?: number;
+  readonly produces?: boolean;
+  readonly consumes?: boolean;
+  /** Whether some producers give up after 300 ms. Default true. */
+  readonly impatient?: boolean;
+  /** Of the group. Default 3,000. */
+  readonly sessionTimeoutMs?: number;
+  /** Of its clients. */
+  readonly requestTimeoutMs?: number;
+}
 
 /**
  * Producers of all kinds, two consumers of each topic and a group of two members, each with a client of its
@@ -72,43 +95,94 @@ export class Load {
   readonly #address: string;
   readonly #history: HistoryRecorder;
   readonly #random: () => number;
+  readonly #options: LoadOptions;
+  #reader: Millrace | undefined;
   readonly #clients: Millrace[] = [];
 
-  constructor(address: string, history: HistoryRecorder, random: () => number) {
+  constructor(
+    address: string,
+    history: HistoryRecorder,
+    random: () => number,
+    options: LoadOptions = {},
+  ) {
     this.#address = address;
     this.#history = history;
     this.#random = random;
+    this.#options = options;
   }
 
-  /** Makes the topics and starts everything. The broker has to be there. */
-  async start(): Promise<void> {
+  async createTopics(): Promise<void> {
     const { admin } = this.client('admin');
     for (const { name, partitions, config } of loadTopics) {
       await admin.createTopic({ name, partitions, config });
     }
-    for (const [number, spec] of producers.entries()) {
-      const topic = loadTopics[number % loadTopics.length] as LoadTopic;
-      const { name, partitions } = topic;
-      const own = { ...spec, number, topic: name, partitions };
-      const client = this.client(`producer${number}`);
-      this.producers.push(new LoadProducer(client, this.#history, own, this.#random));
+  }
+
+  /** The topics have to be there. */
+  start(): void {
+    const { produces = true, consumes = true } = this.#options;
+    if (produces) this.#addProducers();
+    if (consumes) this.#addConsumers();
+    for (const part of [...this.consumers, ...this.members, ...this.producers]) part.start();
+  }
+
+  #addProducers(): void {
+    const { firstProducer = 0, impatient = true, requestTimeoutMs } = this.#options;
+    for (const [index, kind] of [
+      ...producers,
+      ...(impatient ? impatientProducers : []),
+    ].entries()) {
+      const number = firstProducer + index;
+      const topic = loadTopics[index % loadTopics.length] as LoadTopic;
+      const spec = { ...kind, number, topic: topic.name, partitions: topic.partitions };
+      const client = this.client(`producer${number}`, requestTimeoutMs);
+      this.producers.push(new LoadProducer(client, this.#history, spec, this.#random));
     }
+  }
+
+  #addConsumers(): void {
+    const { prefix = '', sessionTimeoutMs = 3_000, requestTimeoutMs } = this.#options;
     for (const { name: topic, retention } of loadTopics) {
-      for (const name of [`${topic}-reader-a`, `${topic}-reader-b`]) {
+      for (const name of [`${prefix}${topic}-reader-a`, `${prefix}${topic}-reader-b`]) {
         const spec = { name, topic, retention };
-        this.consumers.push(new LoadConsumer(this.client(name), this.#history, spec));
+        this.consumers.push(
+          new LoadConsumer(this.client(name, requestTimeoutMs), this.#history, spec),
+        );
       }
     }
-    for (const name of ['member-a', 'member-b']) {
-      const spec = { name, group: 'team', topic: 'kept' };
-      this.members.push(new LoadMember(this.client(name), this.#history, spec, this.#random));
+    for (const name of [`${prefix}member-a`, `${prefix}member-b`]) {
+      const options = { sessionTimeoutMs, heartbeatIntervalMs: Math.ceil(sessionTimeoutMs / 10) };
+      const spec = { name, group: LOAD_GROUP, topic: 'kept', options };
+      this.members.push(
+        new LoadMember(this.client(name, requestTimeoutMs), this.#history, spec, this.#random),
+      );
     }
-    for (const part of [...this.consumers, ...this.members, ...this.producers]) part.start();
   }
 
   /** Messages acknowledged so far. */
   get acknowledged(): number {
     return this.producers.reduce((sum, { acknowledged }) => sum + acknowledged, 0);
+  }
+
+  /** Records that consumers without a group got. */
+  get read(): number {
+    return this.consumers.reduce((sum, { read }) => sum + read, 0);
+  }
+
+  /** Records that members of the group got. */
+  get readByGroup(): number {
+    return this.members.reduce((sum, { read }) => sum + read, 0);
+  }
+
+  /** Partitions that members of this load have. */
+  get ownedByGroup(): number {
+    return this.members.reduce((sum, { owned }) => sum + owned, 0);
+  }
+
+  /** Partitions that the group shares. */
+  get groupPartitions(): number {
+    const [topic = ''] = this.members.map((member) => member.topic);
+    return partitionsOf(topic).length;
   }
 
   /** What ended a consumer or a member; empty as long as all is well. */
@@ -118,18 +192,43 @@ export class Load {
     );
   }
 
+  /** Codes of errors that reached the application from a send or a commit. */
+  get errorCodes(): string[] {
+    return [
+      ...this.producers.flatMap(({ failures }) => [...failures.keys()]),
+      ...this.members.flatMap(({ refused }) => [...refused.keys()]),
+    ];
+  }
+
   /**
    * Sends no more, waits until the fate of each message is known and every consumer and the group have
    * everything, and reads the logs into the history. The broker has to stay.
    */
   async finish(): Promise<void> {
+    await this.settle();
+    await this.catchUp(await this.readLogs());
+  }
+
+  /** Sends no more, and waits until the fate of each message is known. */
+  async settle(): Promise<void> {
     await Promise.all(this.producers.map((producer) => producer.stop()));
+  }
+
+  /** Reads the logs into the history, when all loads have settled. */
+  async readLogs(): Promise<readonly FinalLog[]> {
     const logs: FinalLog[] = [];
     for (const { name, retention } of loadTopics) {
       logs.push(...(await readLogs(this.client('reader'), this.#history, name, retention)));
     }
+    return logs;
+  }
+
+  /**
+   * Waits until every consumer has what the logs hold, and the group has committed it, and stops them.
+   */
+  async catchUp(logs: readonly FinalLog[]): Promise<void> {
     const ends = new Map(logs.map((log) => [log.partition, log.records.at(-1)?.offset ?? -1]));
-    while (this.failures.length === 0 && !this.#haveAll(ends)) {
+    while (this.failures.length === 0 && !(this.#hasRead(ends) && (await this.#committed(ends)))) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     await Promise.all([...this.consumers, ...this.members].map((part) => part.stop()));
@@ -140,8 +239,9 @@ export class Load {
     await Promise.all(this.#clients.map((client) => client.close().catch(() => undefined)));
   }
 
-  client(name: string): Millrace {
+  client(name: string, requestTimeoutMs?: number): Millrace {
     const client = new Millrace({
+      requestTimeoutMs,
       ...{ brokers: [this.#address], clientId: name, reconnectBackoffMaxMs: 200 },
       closeTimeoutMs: 2_000,
       onEvent: (event) => this.events.push({ ...event, client: name }),
@@ -150,16 +250,29 @@ export class Load {
     return client;
   }
 
-  #haveAll(ends: ReadonlyMap<string, number>): boolean {
-    return loadTopics.every(({ name, partitions }) =>
-      Array.from({ length: partitions }, (_, partition) => partition).every((partition) => {
-        const end = ends.get(partitionName(name, partition)) ?? -1;
-        const readers = this.consumers.filter(({ topic }) => topic === name);
-        if (readers.some((reader) => reader.position(partition) <= end)) return false;
-        const members = this.members.filter(({ topic }) => topic === name);
-        if (members.length === 0) return true;
-        return Math.max(...members.map((member) => member.committed(partition))) > end;
-      }),
+  #hasRead(ends: ReadonlyMap<string, number>): boolean {
+    return this.consumers.every((consumer) =>
+      partitionsOf(consumer.topic).every(
+        ([name, partition]) => consumer.position(partition) > (ends.get(name) ?? -1),
+      ),
     );
   }
+
+  /** Whether the group has committed all; members of other loads are in it, too. */
+  async #committed(ends: ReadonlyMap<string, number>): Promise<boolean> {
+    const [topic] = this.members.map((member) => member.topic);
+    if (topic === undefined) return true;
+    this.#reader ??= this.client('group-reader');
+    const positions = await this.#reader.admin.groupOffsets(LOAD_GROUP, { topics: [topic] });
+    const committed = new Map(positions.map((own) => [own.partition, own.committedOffset]));
+    return partitionsOf(topic).every(
+      ([name, partition]) => (committed.get(partition) ?? 0) > (ends.get(name) ?? -1),
+    );
+  }
+}
+
+/** Names and numbers of a load's topic. */
+function partitionsOf(topic: string): [string, number][] {
+  const { partitions = 0 } = loadTopics.find(({ name }) => name === topic) ?? {};
+  return Array.from({ length: partitions }, (_, number) => [partitionName(topic, number), number]);
 }
