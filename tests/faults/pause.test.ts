@@ -12,6 +12,7 @@ import { cells } from './support/cells.js';
 import { expectSound } from './support/expect-sound.js';
 import { freePort } from './support/free-port.js';
 import { faultLength, faultTimeoutMs } from './support/length.js';
+import { waitFor } from './support/wait-for.js';
 
 const LONGEST_MS = faultLength('pause') * 1_000;
 const PAUSES_MS = LONGEST_MS <= 5_000 ? [LONGEST_MS] : [5_000, LONGEST_MS / 3, LONGEST_MS];
@@ -61,7 +62,7 @@ async function progress(scene: Scene, who: readonly ('load' | 'producers' | 'con
     const now = stand();
     return who.some((one) => now[one].some((count, i) => count <= (from[one][i] ?? 0)));
   };
-  while (isBehind() && load.failures.length === 0) await sleep(10);
+  await waitFor(`${who.join(', ')} get on`, () => !isBehind() || load.failures.length > 0);
   expect(load.failures).toEqual([]);
 }
 
@@ -80,7 +81,8 @@ async function pauseProducers(scene: Scene, pauseMs: number): Promise<void> {
 async function pauseConsumers(scene: Scene, pauseMs: number): Promise<void> {
   scene.consumers.pause();
   const pause = sleep(pauseMs);
-  while (scene.load.ownedByGroup < scene.load.groupPartitions) await sleep(10);
+  const { load } = scene;
+  await waitFor('others have the partitions', () => load.ownedByGroup === load.groupPartitions);
   await progress(scene, ['load', 'producers']);
   await pause;
   scene.consumers.goOn();

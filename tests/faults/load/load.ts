@@ -2,6 +2,7 @@ import { Millrace, type ClientEvent } from '@millrace/client';
 import type { FinalLog } from '../checker/history.js';
 import { partitionName } from '../checker/history.js';
 import type { HistoryRecorder } from '../checker/recorder.js';
+import { waitFor } from '../support/wait-for.js';
 import { LoadConsumer } from './load-consumer.js';
 import { LoadMember } from './load-member.js';
 import { LoadProducer, type LoadProducerSpec } from './load-producer.js';
@@ -192,6 +193,16 @@ export class Load {
     );
   }
 
+  /** Waits until so many more messages are acknowledged. @throws Error when a consumer has failed */
+  async progress(messages: number): Promise<void> {
+    const until = this.acknowledged + messages;
+    await waitFor(`${messages} messages are acknowledged`, () => {
+      const [failure] = this.failures;
+      if (failure !== undefined) throw new Error(failure);
+      return this.acknowledged >= until;
+    });
+  }
+
   /** Codes of errors that reached the application from a send or a commit. */
   get errorCodes(): string[] {
     return [
@@ -228,9 +239,11 @@ export class Load {
    */
   async catchUp(logs: readonly FinalLog[]): Promise<void> {
     const ends = new Map(logs.map((log) => [log.partition, log.records.at(-1)?.offset ?? -1]));
-    while (this.failures.length === 0 && !(this.#hasRead(ends) && (await this.#committed(ends)))) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    await waitFor(
+      'consumers and the group have everything',
+      async () =>
+        this.failures.length > 0 || (this.#hasRead(ends) && (await this.#committed(ends))),
+    );
     await Promise.all([...this.consumers, ...this.members].map((part) => part.stop()));
   }
 
