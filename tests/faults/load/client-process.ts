@@ -62,10 +62,11 @@ export class ClientProcess {
    * @returns codes of errors that reached the application, and what ended an iteration
    */
   async finish(logs: readonly FinalLog[], history: HistoryRecorder): Promise<readonly string[]> {
-    const exited = once(this.#child, 'exit');
     const done = await this.#ask({ type: 'catch-up', logs }, 'done');
     if (done.type !== 'done') throw new Error('it is not done');
     history.merge(done.history);
+    const exited = once(this.#child, 'exit');
+    this.#child.disconnect();
     await exited;
     return done.troubles;
   }

@@ -10,7 +10,7 @@ const history = new HistoryRecorder();
 let load: Load | undefined;
 
 function answer(told: LoadAnswer): void {
-  process.send?.(told);
+  if (process.connected) process.send?.(told);
 }
 
 async function obey(order: LoadOrder): Promise<void> {
@@ -43,8 +43,6 @@ async function obey(order: LoadOrder): Promise<void> {
     },
     troubles: [...load.failures, ...load.errorCodes],
   });
-  await load.close();
-  process.disconnect();
 }
 
 process.on('message', (order: LoadOrder) => {
@@ -53,4 +51,5 @@ process.on('message', (order: LoadOrder) => {
     process.exit(1);
   });
 });
-process.on('disconnect', () => setImmediate(() => process.exit(0)));
+// By then the parent has all that it wanted.
+process.on('disconnect', () => process.exit(0));
