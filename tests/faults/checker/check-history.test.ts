@@ -5,8 +5,8 @@ import { checkHistory } from './check-history.js';
 import { cleanHistory, copyOf, type Pick } from './model-log.js';
 import { mutants } from './mutants.js';
 
-const CLEAN_HISTORIES = 100;
-const MUTANTS_OF_A_KIND = 30;
+const CLEAN_HISTORIES = 60;
+const MUTANTS_OF_A_KIND = 20;
 
 const random = seededRandom(testSeed());
 const pick: Pick = (bound) => Math.floor(random() * bound);
