@@ -64,6 +64,11 @@ export class LoadProducer {
     await this.#producer.close();
   }
 
+  /** Sends no more; what is under way is the client's to give up. */
+  abandon(): void {
+    this.#stopping = true;
+  }
+
   async #run(): Promise<void> {
     const { maxPending = 200, messagesPerSecond = 2_000 } = this.#spec;
     const share = Math.max(1, Math.round((messagesPerSecond * TURN_MS) / 1_000));

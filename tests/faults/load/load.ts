@@ -249,6 +249,7 @@ export class Load {
 
   /** Ends all clients; what is under way is given up. */
   async close(): Promise<void> {
+    for (const producer of this.producers) producer.abandon();
     await Promise.all(this.#clients.map((client) => client.close().catch(() => undefined)));
   }
 
