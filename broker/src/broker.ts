@@ -85,7 +85,7 @@ async function compose(config: BrokerConfig, logger: Logger, stops: StopList): P
     const { HttpServer } = await import('./http/http-server.js');
     const http = new HttpServer({
       listen: config.http,
-      health: () => healthOf(state, running.storage?.topics),
+      health: () => healthOf(state, running.storage),
       metricSources: () => running.metrics,
       logger,
     });

@@ -227,6 +227,10 @@ const storageOptions = {
     { default: storage.prefaultBudgetBytes, min: 0, max: 64 * GiB },
     'What all partitions together may have pre-faulted and not yet written.',
   ),
+  minFreeDiskBytes: bytes(
+    { default: storage.minFreeDiskBytes, min: 0, max: Number.MAX_SAFE_INTEGER },
+    'Messages are refused (DISK_FULL) while less than this is free on the disk; 0: until it is full.',
+  ),
   maxOpenSegmentFiles: count(
     { default: storage.maxOpenSegmentFiles, min: 1, max: 1_000_000 },
     'Descriptors of sealed segments kept open for readers.',

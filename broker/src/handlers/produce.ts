@@ -74,6 +74,7 @@ export class ProduceHandler implements Handler<ProduceRequest, ProduceResponse> 
     try {
       const found = findPartition(storage.topics, entry);
       refuseInternalTopic(found.topicName, 'be produced to');
+      storage.disk.require(`append to ${found.name}`);
       const appended = await found.append(batches, acks);
       const { baseOffset, logAppendTimeMs, logStartOffset } = appended;
       return {

@@ -18,7 +18,7 @@ export interface BrokerFacts {
 export interface HandlerServices {
   readonly storage: Pick<
     Storage,
-    'clusterId' | 'nodeId' | 'topics' | 'nextProducerId' | 'isIssuedProducerId' | 'stats'
+    'clusterId' | 'nodeId' | 'topics' | 'disk' | 'nextProducerId' | 'isIssuedProducerId' | 'stats'
   >;
   readonly config: Pick<
     BrokerConfig,

@@ -3,7 +3,7 @@ import type { Topic } from '../topics/topic-registry.js';
 import { one } from './metric.js';
 import type { Define, Sample, SeriesBound } from './metric.js';
 
-export type MeasuredStorage = Pick<Storage, 'topics' | 'stats' | 'counters'>;
+export type MeasuredStorage = Pick<Storage, 'topics' | 'stats' | 'counters' | 'disk'>;
 
 /** What is stored, and what became of the old. */
 export function defineStorage(define: Define, storage: MeasuredStorage, bound: SeriesBound): void {
@@ -30,7 +30,20 @@ export function defineStorage(define: Define, storage: MeasuredStorage, bound: S
   define('gauge', 'storage', 'What the storage layer counts.', () =>
     numbersOf(storage.stats()).map(([name, value]) => ({ labels: { name }, value })),
   );
+  defineDisk(define, storage.disk);
   defineOldData(define, storage.counters);
+}
+
+function defineDisk(define: Define, disk: MeasuredStorage['disk']): void {
+  define('gauge', 'disk_free_bytes', 'Bytes free on the disk of the data directory.', () =>
+    disk.freeBytes === undefined ? [] : one(disk.freeBytes),
+  );
+  define('gauge', 'disk_min_free_bytes', 'Below this messages are refused.', () =>
+    one(disk.minFreeBytes),
+  );
+  define('gauge', 'disk_low', '1 while messages are refused for want of space.', () =>
+    one(disk.problem === undefined ? 0 : 1),
+  );
 }
 
 /** Retention and compaction. */

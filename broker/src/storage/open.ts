@@ -5,6 +5,7 @@ import type { NullKeyFinder } from '../topics/null-keys/finder.js';
 import { TopicRegistry } from '../topics/topic-registry.js';
 import { Cleaner } from './compaction/cleaner.js';
 import { DataDir } from './data-dir.js';
+import { DiskSpace } from './disk-space.js';
 import { storageFailure } from './errors.js';
 import { FileCache } from './file-cache.js';
 import { FileRemovals } from './file-removals.js';
@@ -46,6 +47,8 @@ export interface Storage {
   readonly nodeId: number;
   readonly topics: TopicRegistry;
   readonly counters: StorageCounters;
+  /** How full its disk is. */
+  readonly disk: DiskSpace;
   /** A producer id that was never given before. @throws ProtocolError DISK_FULL, STORAGE_ERROR */
   nextProducerId(): Promise<number>;
   /** True when that producer id was given out, or may have been before a restart. */
@@ -67,11 +70,16 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
   const { config, native, logger } = options;
   const now = options.now ?? Date.now;
   const dataDir = await DataDir.open(options.dataDir, native);
+  const disk = await DiskSpace.watch({
+    directory: dataDir.path,
+    minFreeBytes: config.minFreeDiskBytes,
+    logger,
+  });
   try {
     const producerIds = await ProducerIds.load(dataDir.path, config.producerIdBlock);
     const environment = {
       native,
-      persistence: choosePersistence(options.persist, config),
+      persistence: choosePersistence(options.persist, config, (bytes) => disk.grew(bytes)),
       files: new FileCache(native, config.maxOpenSegmentFiles),
       indexes: new IndexCache(config.indexCacheBytes),
       removals: new FileRemovals(native),
@@ -89,8 +97,9 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     const cleaner = new Cleaner(logs, environment);
     const maintenance = new Maintenance({ logs, environment, cleaner });
     maintenance.start();
-    return new OpenStorage(dataDir, topics, producerIds, maintenance, environment);
+    return new OpenStorage(dataDir, disk, topics, producerIds, maintenance, environment);
   } catch (error) {
+    disk.close();
     await dataDir.close();
     throw error;
   }
@@ -125,6 +134,7 @@ class OpenStorage implements Storage {
 
   constructor(
     private readonly dataDir: DataDir,
+    readonly disk: DiskSpace,
     readonly topics: TopicRegistry,
     private readonly producerIds: ProducerIds,
     private readonly maintenance: Maintenance,
@@ -180,6 +190,7 @@ class OpenStorage implements Storage {
       if (await this.topics.close()) await this.dataDir.markClean();
     } finally {
       await this.environment.removals.close();
+      this.disk.close();
       await this.environment.nullKeys.close();
       this.environment.flushes.close();
       this.environment.files.close();

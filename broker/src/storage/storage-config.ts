@@ -78,6 +78,8 @@ export interface StorageConfig {
   readonly prefaultLeadBytes: number;
   /** What all partitions together may have pre-faulted and not yet written. */
   readonly prefaultBudgetBytes: number;
+  /** Messages are refused while less than this is free on the disk; 0: until it is full. */
+  readonly minFreeDiskBytes: number;
   /** Descriptors of sealed segments kept open for readers. */
   readonly maxOpenSegmentFiles: number;
   /** Memory for the index entries of sealed segments. */
@@ -131,6 +133,7 @@ export const defaultStorageConfig: StorageConfig = {
   growStepMaxBytes: 16 * MiB,
   prefaultLeadBytes: 4 * MiB,
   prefaultBudgetBytes: 64 * MiB,
+  minFreeDiskBytes: 256 * MiB,
   maxOpenSegmentFiles: 512,
   indexCacheBytes: 32 * MiB,
   maxProducersPerPartition: 10_000,

@@ -5,7 +5,7 @@ import { apiVersionsApi, produceApi } from '@millrace/protocol';
 import { pino } from 'pino';
 import { HttpServer } from '../../../broker/src/http/http-server.js';
 import { healthOf } from '../../../broker/src/http/health.js';
-import type { BrokerState } from '../../../broker/src/http/health.js';
+import type { BrokerState, HealthOfStorage } from '../../../broker/src/http/health.js';
 import { batchOf } from '../support/raw-client.js';
 import { afterTest, testBroker, testClient } from '../support/temporary.js';
 
@@ -43,7 +43,7 @@ describe('http', () => {
     let state: BrokerState = 'starting';
     const server = new HttpServer({
       listen: '127.0.0.1:0',
-      health: () => healthOf(state, { list: () => [] }),
+      health: () => healthOf(state, { topics: { list: () => [] }, disk: { problem: undefined } }),
       metricSources: () => undefined,
       logger: pino({ level: 'silent' }),
     });
@@ -63,10 +63,18 @@ describe('http', () => {
     const partitions = [0, 1].map((index) => ({
       ...{ topicName: 't', index, state: index === 1 ? 'offline' : 'online' },
     }));
-    const topics = { list: () => [{ partitions }] } as unknown as Parameters<typeof healthOf>[1];
-    expect(healthOf('ready', topics)).toEqual({
+    const topics = { list: () => [{ partitions }] } as unknown as HealthOfStorage['topics'];
+    expect(healthOf('ready', { topics, disk: { problem: undefined } })).toEqual({
       ready: true,
       detail: 'ready, but 1 partitions are offline: t-1',
+    });
+  });
+
+  test('says that the disk is nearly full without turning consumers away', () => {
+    const disk = { problem: '1 bytes are free' };
+    expect(healthOf('ready', { topics: { list: () => [] }, disk })).toEqual({
+      ready: true,
+      detail: 'ready, but messages are refused: 1 bytes are free',
     });
   });
 

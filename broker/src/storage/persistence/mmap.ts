@@ -3,6 +3,7 @@ import type { ByteChunks } from '@millrace/protocol';
 import type { StorageFile } from './file.js';
 import type { Persistence, SegmentWriter } from './persistence.js';
 import { Preallocation } from './preallocation.js';
+import type { GrowthListener } from './preallocation.js';
 import { PrefaultBudget } from './prefault-budget.js';
 
 export interface MmapOptions {
@@ -22,6 +23,7 @@ export class MmapPersistence implements Persistence {
     private readonly options: MmapOptions,
     /** Shared by all segments. */
     private readonly budget = new PrefaultBudget(options.prefaultBudgetBytes),
+    private readonly onGrowth?: GrowthListener,
   ) {}
 
   openSegment(file: StorageFile, capacityBytes: number, endPosition: number): SegmentWriter {
@@ -31,7 +33,7 @@ export class MmapPersistence implements Persistence {
     return new MmapSegment(
       file,
       file.native.map(capacityBytes, 'write'),
-      new Preallocation(file, capacityBytes, this.options.growStepMaxBytes),
+      new Preallocation(file, capacityBytes, this.options.growStepMaxBytes, this.onGrowth),
       new PrefaultLead(this.budget, this.options.prefaultLeadBytes, endPosition),
     );
   }

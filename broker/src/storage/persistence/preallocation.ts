@@ -3,6 +3,9 @@ import type { StorageFile } from './file.js';
 /** The first step of a segment's growth: small, so that an idle partition costs next to nothing. */
 const GROW_STEP_MIN_BYTES = 64 * 1024;
 
+/** Is told that a file takes so many bytes more of the disk. */
+export type GrowthListener = (bytes: number) => void;
+
 /**
  * Grows a segment's file ahead of the write position by `fallocate`: never a sparse `ftruncate`, which
  * would turn a full disk into a SIGBUS. Steps double with the segment, up to `stepMaxBytes`.
@@ -14,6 +17,7 @@ export class Preallocation {
     private readonly file: StorageFile,
     private readonly capacityBytes: number,
     private readonly stepMaxBytes: number,
+    private readonly onGrowth?: GrowthListener,
   ) {
     this.#allocatedTo = file.size();
   }
@@ -44,6 +48,7 @@ export class Preallocation {
 
   #growTo(end: number): void {
     this.file.allocate(this.#allocatedTo, end - this.#allocatedTo);
+    this.onGrowth?.(end - this.#allocatedTo);
     this.#allocatedTo = end;
   }
 }

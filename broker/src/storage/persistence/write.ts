@@ -2,15 +2,22 @@ import type { ByteChunks } from '@millrace/protocol';
 import type { StorageFile } from './file.js';
 import type { Persistence, SegmentWriter } from './persistence.js';
 import { Preallocation } from './preallocation.js';
+import type { GrowthListener } from './preallocation.js';
 
 /** Appends by `pwritev(2)` and syncs by `fdatasync(2)`, as Kafka's `FileChannel.write` does. */
 export class WritePersistence implements Persistence {
   readonly name = 'write';
 
-  constructor(private readonly growStepMaxBytes: number) {}
+  constructor(
+    private readonly growStepMaxBytes: number,
+    private readonly onGrowth?: GrowthListener,
+  ) {}
 
   openSegment(file: StorageFile, capacityBytes: number): SegmentWriter {
-    return new WriteSegment(file, new Preallocation(file, capacityBytes, this.growStepMaxBytes));
+    return new WriteSegment(
+      file,
+      new Preallocation(file, capacityBytes, this.growStepMaxBytes, this.onGrowth),
+    );
   }
 }
 
