@@ -17,6 +17,18 @@ export interface LoadTopic {
   readonly retention: boolean;
 }
 
+/** A producer of a load, at the topic with that index. */
+export interface ShapedProducer extends Omit<LoadProducerSpec, 'number' | 'topic' | 'partitions'> {
+  readonly topicIndex: number;
+}
+
+/** What a load is about. */
+export interface LoadShape {
+  /** A group reads the first of them. */
+  readonly topics: readonly LoadTopic[];
+  readonly producers: readonly ShapedProducer[];
+}
+
 /** All segments are small, so that they roll, and files of all kinds are written all the time. */
 export const loadTopics: readonly LoadTopic[] = [
   {
@@ -45,23 +57,29 @@ export const loadEnvironment: Readonly<Record<string, string>> = {
   MILLRACE_CLEANER_INTERVAL_MS: '200',
 };
 
-type ProducerKind = Omit<LoadProducerSpec, 'number' | 'topic' | 'partitions'>;
-
-const producers: readonly ProducerKind[] = [
-  { acks: 'all', options: { compression: 'none', batchBytes: 4_096 } },
-  { acks: 1, options: { compression: 'lz4', batchBytes: 16_384, lingerMs: 2 } },
-  { acks: 'all', options: { compression: 'zstd', lingerMs: 5 }, maxValueBytes: 3_000 },
-  { acks: 1, options: { compression: 'gzip', batchBytes: 1_024 }, messagesPerSecond: 500 },
-];
+/** The usual one: every option of producers, with and without retention. */
+const usualShape: LoadShape = {
+  topics: loadTopics,
+  producers: [
+    { topicIndex: 0, acks: 'all', options: { compression: 'none', batchBytes: 4_096 } },
+    { topicIndex: 1, acks: 1, options: { compression: 'lz4', batchBytes: 16_384, lingerMs: 2 } },
+    {
+      ...{ topicIndex: 0, acks: 'all', maxValueBytes: 3_000 },
+      options: { compression: 'zstd', lingerMs: 5 },
+    },
+    {
+      ...{ topicIndex: 1, acks: 1, messagesPerSecond: 500 },
+      options: { compression: 'gzip', batchBytes: 1_024 },
+    },
+  ],
+};
 
 /** They give up soon, so that there are messages of which nobody knows whether they are stored. */
-const impatientProducers: readonly ProducerKind[] = [
-  { acks: 1, options: { deliveryTimeoutMs: 300 }, messagesPerSecond: 200 },
+const impatientProducers: readonly ShapedProducer[] = [
+  { topicIndex: 0, acks: 1, options: { deliveryTimeoutMs: 300 }, messagesPerSecond: 200 },
   {
-    acks: 'all',
+    ...{ topicIndex: 1, acks: 'all', maxPending: 20, messagesPerSecond: 200 },
     options: { compression: 'snappy', deliveryTimeoutMs: 300 },
-    maxPending: 20,
-    messagesPerSecond: 200,
   },
 ];
 
@@ -69,6 +87,8 @@ const LOAD_GROUP = 'team';
 
 /** What a load is made of; by default everything. */
 export interface LoadOptions {
+  /** Default: every option of producers, with and without retention. */
+  readonly shape?: LoadShape;
   /** Begins the names of its clients, and is other than that of another load on the same history. */
   readonly prefix?: string;
   /** Where its producers' numbers begin. Default 0. */
@@ -97,6 +117,7 @@ export class Load {
   readonly #history: HistoryRecorder;
   readonly #random: () => number;
   readonly #options: LoadOptions;
+  readonly #shape: LoadShape;
   #reader: Millrace | undefined;
   readonly #clients: Millrace[] = [];
 
@@ -110,11 +131,12 @@ export class Load {
     this.#history = history;
     this.#random = random;
     this.#options = options;
+    this.#shape = options.shape ?? usualShape;
   }
 
   async createTopics(): Promise<void> {
     const { admin } = this.client('admin');
-    for (const { name, partitions, config } of loadTopics) {
+    for (const { name, partitions, config } of this.#shape.topics) {
       await admin.createTopic({ name, partitions, config });
     }
   }
@@ -129,12 +151,11 @@ export class Load {
 
   #addProducers(): void {
     const { firstProducer = 0, impatient = true, requestTimeoutMs } = this.#options;
-    for (const [index, kind] of [
-      ...producers,
-      ...(impatient ? impatientProducers : []),
-    ].entries()) {
+    const { topics, producers } = this.#shape;
+    const all = [...producers, ...(impatient ? impatientProducers : [])];
+    for (const [index, { topicIndex, ...kind }] of all.entries()) {
       const number = firstProducer + index;
-      const topic = loadTopics[index % loadTopics.length] as LoadTopic;
+      const topic = topics[topicIndex] as LoadTopic;
       const spec = { ...kind, number, topic: topic.name, partitions: topic.partitions };
       const client = this.client(`producer${number}`, requestTimeoutMs);
       this.producers.push(new LoadProducer(client, this.#history, spec, this.#random));
@@ -143,7 +164,7 @@ export class Load {
 
   #addConsumers(): void {
     const { prefix = '', sessionTimeoutMs = 3_000, requestTimeoutMs } = this.#options;
-    for (const { name: topic, retention } of loadTopics) {
+    for (const { name: topic, retention } of this.#shape.topics) {
       for (const name of [`${prefix}${topic}-reader-a`, `${prefix}${topic}-reader-b`]) {
         const spec = { name, topic, retention };
         this.consumers.push(
@@ -151,9 +172,10 @@ export class Load {
         );
       }
     }
+    const grouped = this.#shape.topics[0]?.name ?? '';
     for (const name of [`${prefix}member-a`, `${prefix}member-b`]) {
       const options = { sessionTimeoutMs, heartbeatIntervalMs: Math.ceil(sessionTimeoutMs / 10) };
-      const spec = { name, group: LOAD_GROUP, topic: 'kept', options };
+      const spec = { name, group: LOAD_GROUP, topic: grouped, options };
       this.members.push(
         new LoadMember(this.client(name, requestTimeoutMs), this.#history, spec, this.#random),
       );
@@ -183,7 +205,7 @@ export class Load {
   /** Partitions that the group shares. */
   get groupPartitions(): number {
     const [topic = ''] = this.members.map((member) => member.topic);
-    return partitionsOf(topic).length;
+    return this.#partitionsOf(topic).length;
   }
 
   /** What ended a consumer or a member; empty as long as all is well. */
@@ -228,7 +250,7 @@ export class Load {
   /** Reads the logs into the history, when all loads have settled. */
   async readLogs(): Promise<readonly FinalLog[]> {
     const logs: FinalLog[] = [];
-    for (const { name, retention } of loadTopics) {
+    for (const { name, retention } of this.#shape.topics) {
       logs.push(...(await readLogs(this.client('reader'), this.#history, name, retention)));
     }
     return logs;
@@ -266,7 +288,7 @@ export class Load {
 
   #hasRead(ends: ReadonlyMap<string, number>): boolean {
     return this.consumers.every((consumer) =>
-      partitionsOf(consumer.topic).every(
+      this.#partitionsOf(consumer.topic).every(
         ([name, partition]) => consumer.position(partition) > (ends.get(name) ?? -1),
       ),
     );
@@ -279,14 +301,17 @@ export class Load {
     this.#reader ??= this.client('group-reader');
     const positions = await this.#reader.admin.groupOffsets(LOAD_GROUP, { topics: [topic] });
     const committed = new Map(positions.map((own) => [own.partition, own.committedOffset]));
-    return partitionsOf(topic).every(
+    return this.#partitionsOf(topic).every(
       ([name, partition]) => (committed.get(partition) ?? 0) > (ends.get(name) ?? -1),
     );
   }
-}
 
-/** Names and numbers of a load's topic. */
-function partitionsOf(topic: string): [string, number][] {
-  const { partitions = 0 } = loadTopics.find(({ name }) => name === topic) ?? {};
-  return Array.from({ length: partitions }, (_, number) => [partitionName(topic, number), number]);
+  /** Names and numbers of a topic's partitions. */
+  #partitionsOf(topic: string): [string, number][] {
+    const { partitions = 0 } = this.#shape.topics.find(({ name }) => name === topic) ?? {};
+    return Array.from({ length: partitions }, (_, number) => [
+      partitionName(topic, number),
+      number,
+    ]);
+  }
 }
