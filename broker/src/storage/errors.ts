@@ -99,5 +99,17 @@ export function storageFailure(
       { cause: error },
     );
   }
-  return new ProtocolError('STORAGE_ERROR', `${what}: ${reason}`, { cause: error });
+  const remedy = remedies[errnoOf(error) ?? ''];
+  const advice = remedy === undefined ? '' : `; ${remedy}, and send again`;
+  return new ProtocolError('STORAGE_ERROR', `${what}: ${reason}${advice}`, { cause: error });
 }
+
+/** What an operator does about a shortage. */
+const remedies: Readonly<Record<string, string>> = {
+  EMFILE:
+    'let the broker open more files (ulimit -n, LimitNOFILE of systemd), or lower maxConnections ' +
+    'or maxOpenSegmentFiles',
+  ENFILE: 'let the system open more files (sysctl fs.file-max)',
+  ENOMEM:
+    'give the broker more memory or mappings (sysctl vm.max_map_count), or have fewer partitions',
+};

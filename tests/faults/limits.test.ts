@@ -1,0 +1,201 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import type { DeliveryError, Millrace } from '@millrace/client';
+import { BrokerProcess } from '../support/broker-process.js';
+import { seededRandom, testSeed } from '../support/seed.js';
+import { makeTempDir } from '../support/temp-dir.js';
+import { checkHistory } from './checker/check-history.js';
+import { explain } from './checker/explain.js';
+import { HistoryRecorder } from './checker/recorder.js';
+import { Load, loadEnvironment, type LoadShape } from './load/load.js';
+import { compiled, missingCompiler } from './support/compiled.js';
+import { faultLength, faultTimeoutMs, skipped } from './support/length.js';
+import { refusal } from './support/refusal.js';
+
+/** How long a probe may be tried again: less than a shortage lasts. */
+const PROBE_MS = 300;
+
+const small = { 'segment.bytes': '65536', 'max.message.bytes': '65536', 'flush.ms': '50' };
+const slow = { messagesPerSecond: 200, maxValueBytes: 1_500 };
+const shape: LoadShape = {
+  topics: [
+    { name: 'kept', partitions: 3, config: small, retention: false },
+    {
+      ...{ name: 'rolling', partitions: 2, retention: true },
+      config: { ...small, 'retention.bytes': '131072' },
+    },
+  ],
+  producers: [
+    { ...slow, topicIndex: 0, acks: 'all' },
+    { ...slow, topicIndex: 0, acks: 1 },
+    { ...slow, topicIndex: 1, acks: 'all' },
+    { ...slow, topicIndex: 1, acks: 1 },
+  ],
+};
+
+const rounds = faultLength('limits');
+const timeoutMs = faultTimeoutMs('limits');
+const cleanUp: (() => Promise<void>)[] = [];
+
+let missing: string | undefined;
+beforeAll(() => {
+  missing = missingCompiler();
+  if (missing !== undefined) skipped('limits of a process', missing);
+});
+
+afterEach(async () => {
+  for (const step of cleanUp.splice(0).reverse()) await step();
+});
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+/** A broker under load, which is checked in the end. */
+class LimitedBroker {
+  readonly #history = new HistoryRecorder();
+  readonly #load: Load;
+  /** A client whose connections are there before anything runs short. */
+  readonly probe: Millrace;
+  #probes = 0;
+
+  private constructor(
+    readonly broker: BrokerProcess,
+    random: () => number,
+  ) {
+    this.#load = new Load(broker.address, this.#history, random, shape);
+    this.probe = this.#load.client('probe');
+  }
+
+  static async start(
+    args: readonly string[],
+    environment: Readonly<Record<string, string>>,
+    random: () => number,
+  ): Promise<LimitedBroker> {
+    const directory = await makeTempDir();
+    cleanUp.push(directory.remove);
+    const broker = await BrokerProcess.start(join(directory.path, 'data'), args, {
+      ...loadEnvironment,
+      ...environment,
+    });
+    cleanUp.push(() => broker.kill());
+    const limited = new LimitedBroker(broker, random);
+    cleanUp.push(() => limited.#load.close());
+    await limited.#load.start();
+    return limited;
+  }
+
+  /** Resolves when so many more messages were acknowledged. */
+  async goesOn(messages = 50): Promise<void> {
+    const target = this.#load.acknowledged + messages;
+    await until(() => this.#load.acknowledged >= target);
+  }
+
+  /**
+   * What sends to a partition that was never written to, and so has no file yet. Its producer has its
+   * connection and its id already.
+   */
+  async freshTopic(): Promise<() => Promise<DeliveryError>> {
+    const topic = `probe-${this.#probes++}`;
+    const { admin } = this.probe;
+    await admin.createTopic({ name: 'warm', ifNotExists: true });
+    await admin.createTopic({ name: topic, config: small });
+    const producer = this.probe.producer({ deliveryTimeoutMs: PROBE_MS });
+    const warm = (): Promise<boolean> =>
+      producer.send('warm', { value: 'x' }).then(
+        () => true,
+        () => false,
+      );
+    while (!(await warm()));
+    return async () => {
+      const failure = await refusal(() => producer.send(topic, { value: 'x' }));
+      await producer.close();
+      return failure;
+    };
+  }
+
+  async finish(): Promise<void> {
+    await this.#load.finish();
+    expect(this.#load.failures).toEqual([]);
+    expect(this.broker.log).not.toContain('is offline');
+    await this.#load.close();
+    expect(await this.broker.stop()).toBe(0);
+    const { anomalies, ...counts } = checkHistory(this.#history);
+    process.stdout.write(`limits: ${JSON.stringify(counts)}\n`);
+    expect(anomalies.map((anomaly) => explain(this.#history, anomaly))).toEqual([]);
+  }
+}
+
+/** The right to open files of another process, as prlimit(1) sets it. */
+function limitOpenFiles(pid: number, soft: number): void {
+  execFileSync('prlimit', ['--pid', String(pid), `--nofile=${soft}:`]);
+}
+
+function softLimit(pid: number): number {
+  const args = ['--pid', String(pid), '--nofile', '--output=SOFT', '--noheadings'];
+  return Number(execFileSync('prlimit', args, { encoding: 'utf8' }).trim());
+}
+
+const highestDescriptor = (pid: number): number =>
+  Math.max(...readdirSync(`/proc/${pid}/fd`).map(Number));
+
+describe('at its limit', () => {
+  test.each(['mmap', 'write'])(
+    'of open files a broker (persist %s) refuses what needs one, and loses nothing',
+    async (persist) => {
+      if (missing !== undefined) return;
+      const random = seededRandom(testSeed());
+      const limited = await LimitedBroker.start(['--persist', persist], {}, random);
+      const { pid } = limited.broker;
+      const allowed = softLimit(pid);
+      for (let round = 0; round < rounds; round += 1) {
+        await limited.goesOn();
+        const send = await limited.freshTopic();
+        // Some things still work, others do not any more.
+        limitOpenFiles(pid, highestDescriptor(pid) + 1 + Math.floor(random() * 4));
+        await limited.goesOn(20);
+        limitOpenFiles(pid, 1);
+        const error = await send();
+        expect(error).toMatchObject({ cause: { code: 'STORAGE_ERROR', retriable: true } });
+        expect(String(error)).toContain('EMFILE');
+        limitOpenFiles(pid, allowed);
+        await limited.goesOn();
+      }
+      await limited.finish();
+    },
+    timeoutMs,
+  );
+
+  test.each(['sendfile', 'mmap'])(
+    'of mappings a broker (serve %s) refuses what needs one, and loses nothing',
+    async (serve) => {
+      if (missing !== undefined) return;
+      const random = seededRandom(testSeed());
+      const directory = await makeTempDir();
+      cleanUp.push(directory.remove);
+      const shortage = join(directory.path, 'shortage');
+      const environment = {
+        LD_PRELOAD: compiled('no-maps', 'library'),
+        NO_MAPS_WHILE: shortage,
+      };
+      const args = ['--persist', 'mmap', '--serve', serve];
+      const limited = await LimitedBroker.start(args, environment, random);
+      for (let round = 0; round < rounds; round += 1) {
+        await limited.goesOn();
+        const send = await limited.freshTopic();
+        await writeFile(shortage, '');
+        const error = await send();
+        expect(error).toMatchObject({ cause: { code: 'STORAGE_ERROR', retriable: true } });
+        expect(String(error)).toContain('vm.max_map_count');
+        await rm(shortage);
+        await limited.goesOn();
+      }
+      expect(existsSync(shortage)).toBe(false);
+      await limited.finish();
+    },
+    timeoutMs,
+  );
+});
