@@ -14,6 +14,7 @@
             "src/directory_probe.cpp",
             "src/environment.cpp",
             "src/errors.cpp",
+            "src/fault_guard.cpp",
             "src/file_jobs.cpp",
             "src/mapped_region.cpp",
             "src/mapping.cpp",
@@ -30,6 +31,7 @@
             "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
             "NODE_ADDON_API_DISABLE_DEPRECATED"
           ],
+          "ldflags": ["-Wl,-z,nodelete"],
           "cflags": ["-Wall", "-Wextra", "-O2", "-fvisibility=hidden"],
           "cflags!": ["-O3", "-fno-exceptions"],
           "cflags_cc": ["-std=c++17"],

@@ -10,10 +10,11 @@ export interface Mapping {
   readonly length: number;
 
   /**
-   * Copies the chunks to `position`. The file must already be allocated there: a page beyond its
-   * end raises SIGBUS, which ends the process. That is the caller's duty.
+   * Copies the chunks to `position`. The file must already be allocated there: that is the caller's
+   * duty.
    *
-   * @throws NativeError `EACCES` when mapped for reading
+   * @throws NativeError `EACCES` when mapped for reading, `EIO` when a page could not be had (the
+   *   file was cut meanwhile, its disk failed or is full); part of the bytes may be there then
    */
   write(chunks: readonly Uint8Array[], position: number): void;
 

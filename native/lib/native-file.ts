@@ -1,7 +1,10 @@
 import type { Mapping, MappingAccess } from './mapping.js';
 
-/** `unknown`: neither cachestat(2) nor RWF_NOWAIT works on this file. */
-export type Residency = 'resident' | 'cold' | 'unknown';
+/**
+ * `short`: the file ends within the range. `unknown`: neither cachestat(2) nor RWF_NOWAIT works on this
+ * file.
+ */
+export type Residency = 'resident' | 'cold' | 'short' | 'unknown';
 
 /**
  * One open file. Positions and lengths are bytes, safe integers. Every method but `close` throws a
@@ -41,15 +44,15 @@ export interface NativeFile {
   /** Reads by pread(2) until the target is full or the file ends. Returns the bytes read. */
   read(target: Uint8Array, position: number): number;
 
-  /** Sets the size. Pages cut off from under a mapping raise SIGBUS when they are touched. */
+  /** Sets the size. Writing through a mapping to what was cut off fails with `EIO`. */
   truncate(length: number): void;
 
   /** fdatasync(2) on the sync pool. Never repeated by this module: a failed sync is final. */
   sync(): Promise<void>;
 
   /**
-   * Whether reading the range (cut to the size of the file) would come from the page cache alone.
-   * Resident only when every page of it is. cachestat(2) if the kernel allows it, else preadv2(2)
+   * Whether reading the range would come from the page cache alone. Resident only when every page of
+   * it is. cachestat(2) if the kernel allows it, else preadv2(2)
    * with RWF_NOWAIT, a byte of each page.
    */
   residency(position: number, length: number): Residency;

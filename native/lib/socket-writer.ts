@@ -26,9 +26,11 @@ export interface SocketWriter {
   sendFile(file: NativeFile, position: number, length: number): number;
 
   /**
-   * send(2) straight from the mapping.
+   * send(2) straight from the mapping. Between the end of the file and that of its last page it sends
+   * zeros: look at the size first.
    *
-   * @throws NativeError `EFAULT` when the file ends before the range does
+   * @throws NativeError `EIO` when a page cannot be had: it lies beyond the end of the file, or its
+   *   disk failed
    */
   sendMapped(mapping: Mapping, position: number, length: number, more: boolean): number;
 

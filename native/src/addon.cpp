@@ -4,6 +4,7 @@
 #include "directory_probe.hpp"
 #include "environment.hpp"
 #include "errors.hpp"
+#include "fault_guard.hpp"
 #include "file_jobs.hpp"
 #include "mapping.hpp"
 #include "native_file.hpp"
@@ -49,6 +50,7 @@ Napi::Value ReadCounters(const Napi::CallbackInfo& info) {
 }  // namespace
 
 Napi::Object InitAddon(Napi::Env env, Napi::Object exports) {
+  InstallFaultGuard();
   Environment::Install(env);
   AddonData& data = *env.GetInstanceData<AddonData>();
   data.nativeFile = Napi::Persistent(NativeFile::Define(env));

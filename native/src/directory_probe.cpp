@@ -47,7 +47,11 @@ void ProbeMapping(DirectoryProbe& probe, Environment& environment, const Descrip
   const MappedRegion region(environment.counters, Side::kLoop, file.fd(), PROT_READ | PROT_WRITE,
                             0, kScratchBytes);
   if (!region.mapped()) return Explain(probe, "mmap", std::strerror(errno));
-  region.base()[kScratchBytes - 1] = 2;
+  uint8_t two = 2;
+  const iovec last{&two, 1};
+  if (!region.Copy(kScratchBytes - 1, &last, 1, 1)) {
+    return Explain(probe, "mmap", "a page of a mapping could not be had");
+  }
   if (::msync(region.base(), kScratchBytes, MS_SYNC) != 0) {
     return Explain(probe, "msync", std::strerror(errno));
   }

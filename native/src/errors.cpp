@@ -44,9 +44,9 @@ napi_value MakeError(napi_env env, const Failure& failure, const char* explanati
   return error;
 }
 
-void ThrowFailure(Napi::Env env, const Failure& failure) {
+void ThrowFailure(Napi::Env env, const Failure& failure, const char* explanation) {
   Environment::From(env)->counters.Failed();
-  throw Napi::Error(env, MakeError(env, failure));
+  throw Napi::Error(env, MakeError(env, failure, explanation));
 }
 
 void ThrowMisuse(Napi::Env env, int error, const char* operation, const std::string& path,

@@ -19,8 +19,9 @@ struct Failure {
 /// teardown of a thread the properties may be missing.
 napi_value MakeError(napi_env env, const Failure& failure, const char* explanation = nullptr);
 
-/// Counts the failure, and throws.
-[[noreturn]] void ThrowFailure(Napi::Env env, const Failure& failure);
+/// Counts the failure, and throws. `explanation`: instead of what the errno means.
+[[noreturn]] void ThrowFailure(Napi::Env env, const Failure& failure,
+                               const char* explanation = nullptr);
 
 /// For use after close, and the like: the message is ours, nothing was called.
 [[noreturn]] void ThrowMisuse(Napi::Env env, int error, const char* operation,

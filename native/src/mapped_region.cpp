@@ -3,7 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <cstring>
+#include "fault_guard.hpp"
 
 namespace millrace {
 
@@ -27,12 +27,8 @@ MappedRegion::~MappedRegion() {
   counters_.Count(side_, Syscall::kMunmap, length_);
 }
 
-void MappedRegion::Copy(size_t position, const iovec* chunks, size_t count) {
-  uint8_t* target = base_ + position;
-  for (size_t i = 0; i < count; i += 1) {
-    std::memcpy(target, chunks[i].iov_base, chunks[i].iov_len);
-    target += chunks[i].iov_len;
-  }
+bool MappedRegion::Copy(size_t position, const iovec* chunks, size_t count, size_t bytes) const {
+  return CopyGuarded(base_ + position, chunks, count, bytes);
 }
 
 }  // namespace millrace

@@ -30,8 +30,9 @@ class MappedRegion {
   uint8_t* base() const { return base_; }
   size_t length() const { return length_; }
 
-  /// The one place that stores into a mapping: a page that the file no longer has raises SIGBUS.
-  void Copy(size_t position, const iovec* chunks, size_t count);
+  /// The one place that stores into a mapping. False when a page of it could not be had; see
+  /// CopyGuarded.
+  bool Copy(size_t position, const iovec* chunks, size_t count, size_t bytes) const;
 
  private:
   Counters& counters_;

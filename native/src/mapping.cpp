@@ -47,15 +47,15 @@ Mapping::Mapping(const Napi::CallbackInfo& info)
   info.This().As<Napi::Object>().TypeTag(&kTypeTag);
 }
 
-std::shared_ptr<MappedRegion> Mapping::Argument(const Napi::CallbackInfo& info, size_t index,
-                                                const char* operation) {
+const Mapping& Mapping::Argument(const Napi::CallbackInfo& info, size_t index,
+                                 const char* operation) {
   const Napi::Value value = info[index];
   if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kTypeTag)) {
     ThrowTypeError(info.Env(), "mapping must be a Mapping");
   }
-  Mapping* mapping = Unwrap(value.As<Napi::Object>());
-  mapping->Mapped(info.Env(), operation);
-  return mapping->region_;
+  const Mapping& mapping = *Unwrap(value.As<Napi::Object>());
+  mapping.Mapped(info.Env(), operation);
+  return mapping;
 }
 
 MappedRegion& Mapping::Mapped(Napi::Env env, const char* operation) const {
@@ -86,7 +86,11 @@ Napi::Value Mapping::Write(const Napi::CallbackInfo& info) {
   ChunksArgument chunks(info, 0, "chunks");
   const int64_t position = IntegerArgument(info, 1, "position");
   CheckRange(env, position, static_cast<int64_t>(chunks.bytes()), region.length(), "mapping");
-  region.Copy(static_cast<size_t>(position), chunks.data(), chunks.count());
+  if (!region.Copy(static_cast<size_t>(position), chunks.data(), chunks.count(), chunks.bytes())) {
+    ThrowFailure(env, {EIO, "write", path_},
+                 "the mapped file cannot be written to at that position: it was cut, or its disk "
+                 "failed or is full");
+  }
   environment_->counters.Copied(chunks.bytes());
   return env.Undefined();
 }

@@ -19,10 +19,14 @@ class Mapping final : public Napi::ObjectWrap<Mapping> {
   static Napi::Value Make(Napi::Env env, const std::shared_ptr<Descriptor>& file, size_t length,
                           int protection);
   /// An argument that must be a live Mapping; `operation` is for the error.
-  static std::shared_ptr<MappedRegion> Argument(const Napi::CallbackInfo& info, size_t index,
-                                                const char* operation);
+  static const Mapping& Argument(const Napi::CallbackInfo& info, size_t index,
+                                 const char* operation);
 
   explicit Mapping(const Napi::CallbackInfo& info);
+
+  /// Only of a live one.
+  const MappedRegion& region() const { return *region_; }
+  const std::string& path() const { return path_; }
 
  private:
   struct Parts {

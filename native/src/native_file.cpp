@@ -214,11 +214,11 @@ Napi::Value NativeFile::Residency(const Napi::CallbackInfo& info) {
   Descriptor& file = *Opened(env, "residency");
   const int64_t position = IntegerArgument(info, 0, "position");
   const int64_t length = IntegerArgument(info, 1, "length");
-  const int64_t end = std::min(position + length, SizeOf(env, file));
+  if (position + length > SizeOf(env, file)) return Napi::String::New(env, "short");
   // Where there is nothing to read, nothing blocks.
-  if (position >= end) return Napi::String::New(env, "resident");
+  if (length == 0) return Napi::String::New(env, "resident");
   switch (ProbeResidency(*environment_, file, static_cast<uint64_t>(position),
-                         static_cast<uint64_t>(end - position))) {
+                         static_cast<uint64_t>(length))) {
     case Residency::kResident:
       return Napi::String::New(env, "resident");
     case Residency::kCold:

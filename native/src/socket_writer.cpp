@@ -155,17 +155,21 @@ Napi::Value SocketWriter::SendFile(const Napi::CallbackInfo& info) {
 Napi::Value SocketWriter::SendMapped(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const int socket = Opened(env, "send");
-  const std::shared_ptr<MappedRegion> region = Mapping::Argument(info, 0, "send");
+  const Mapping& mapping = Mapping::Argument(info, 0, "send");
+  const MappedRegion& region = mapping.region();
   const int64_t position = IntegerArgument(info, 1, "position");
   const int64_t length = IntegerArgument(info, 2, "length");
   const bool more = BooleanArgument(info, 3, "more");
-  CheckRange(env, position, length, region->length(), "mapping");
+  CheckRange(env, position, length, region.length(), "mapping");
   const int64_t end = position + length;
   Counters& counters = environment_->counters;
-  return SendRegion(env, {0, "send", ""}, position, length, [&](int64_t at, size_t bytes) {
+  const Failure context{0, "send", mapping.path()};
+  return SendRegion(env, context, position, length, [&](int64_t at, size_t bytes) {
     const bool last = at + static_cast<int64_t>(bytes) == end;
-    const ssize_t taken = ::send(socket, region->base() + at, bytes, SendFlags(more && last));
+    const ssize_t taken = ::send(socket, region.base() + at, bytes, SendFlags(more && last));
     counters.CountResult(Side::kLoop, Syscall::kSend, taken);
+    // The kernel's word for a page that cannot be had. sendfile(2) and pread(2) say it so.
+    if (taken < 0 && errno == EFAULT) errno = EIO;
     return taken;
   });
 }

@@ -1,6 +1,7 @@
 import { read } from 'node:fs';
 import type { Socket } from 'node:net';
 import type { FileRegion } from '../storage/file-region.js';
+import { fileCut } from './file-cut.js';
 import type { ServeStrategy } from './serve-strategy.js';
 
 /**
@@ -15,7 +16,7 @@ export class NodeCopyServe implements ServeStrategy<Socket> {
     let filled = 0;
     while (filled < length) {
       const count = await readAt(region, buffer, filled, skip + filled);
-      if (count === 0) throw endOfFile(region, skip + filled);
+      if (count === 0) throw fileCut(region, region.position + skip + filled);
       filled += count;
     }
     // Node queues what the kernel does not take; the caller asks for less until that is gone.
@@ -36,10 +37,4 @@ function readAt(region: FileRegion, buffer: Buffer, from: number, skip: number):
       else reject(error);
     });
   });
-}
-
-/** Visible bytes never go away, so the file was changed by somebody else. */
-function endOfFile(region: FileRegion, skip: number): Error {
-  const { path } = region.file;
-  return new Error(`${path} ends at byte ${region.position + skip}, within a stored batch`);
 }

@@ -1,4 +1,5 @@
 import type { FileRegion } from '../storage/file-region.js';
+import { fileCut } from './file-cut.js';
 import { nativeFileOf } from './native-file.js';
 
 /**
@@ -8,6 +9,8 @@ import { nativeFileOf } from './native-file.js';
  *
  * Returns undefined when the piece is in the page cache, else a promise for when it is. Where the
  * kernel cannot tell, the piece is warmed in any case: that costs a change of threads, never a stall.
+ *
+ * @throws Error when the file does not reach as far: what a mapping shows there is zeros, or nothing.
  */
 export function warmIfCold(
   region: FileRegion,
@@ -16,6 +19,11 @@ export function warmIfCold(
 ): Promise<void> | undefined {
   const file = nativeFileOf(region);
   const position = region.position + skip;
-  if (file.residency(position, length) === 'resident') return undefined;
-  return file.warm(position, length);
+  const residency = file.residency(position, length);
+  if (residency === 'resident') return undefined;
+  if (residency === 'short') throw fileCut(region, file.size());
+  return file.warm(position, length).then(() => {
+    const sizeBytes = file.size();
+    if (sizeBytes < position + length) throw fileCut(region, sizeBytes);
+  });
 }

@@ -8,6 +8,7 @@ import type { FileRegion } from './file-region.js';
 import type { LogEnvironment } from './log-environment.js';
 import { readIndexFile, readLastIndexEntry } from './index-file.js';
 import { OffsetIndex } from './offset-index.js';
+import type { StorageFile } from './persistence/file.js';
 import { RememberedPositions } from './remembered-positions.js';
 import { indexFileName, logFileName } from './segment-name.js';
 import type { SharedFile } from './shared-file.js';
@@ -180,7 +181,7 @@ export class Segment {
   /**
    * Whole batches from `position` on, at most `maxBytes` unless the first is larger and `atLeastOne`;
    * undefined when the first does not fit.
-   * @throws ProtocolError CORRUPT_LOG when there is no batch at `position`.
+   * @throws ProtocolError CORRUPT_LOG when there is no batch at `position`, or the file was cut.
    */
   async region(
     position: number,
@@ -191,6 +192,12 @@ export class Segment {
     const length = await this.#regionLength(position, end, maxBytes, atLeastOne);
     if (length === 0) return undefined;
     const shared = this.acquire();
+    try {
+      this.#checkReaches(shared.file, position + length);
+    } catch (error) {
+      shared.release();
+      throw error;
+    }
     return {
       file: shared.file,
       position,
@@ -336,6 +343,17 @@ export class Segment {
 
   #checkThere(): void {
     if (this.#gone) throw new SegmentGoneError(this.logPath);
+  }
+
+  /** A row of a fetch that fails is told so; a send that fails takes all other rows with it. */
+  #checkReaches(file: StorageFile, end: number): void {
+    const sizeBytes = file.size();
+    if (sizeBytes >= end) return;
+    throw new ProtocolError(
+      'CORRUPT_LOG',
+      `${this.logPath}: the file ends at byte ${sizeBytes}, where it held batches up to ${end}: it ` +
+        'was cut while it was in use; restore it from a backup',
+    );
   }
 
   #noBatchAt(position: number): ProtocolError {

@@ -1,5 +1,5 @@
 import { randomFillSync } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { truncateSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
@@ -145,6 +145,29 @@ describe.each(strategies)('serve: $label', ({ name, native: module }) => {
     expect(Buffer.concat(received).equals(wanted)).toBe(true);
     await until(() => queue.depth === 0);
     expect(regions.every(({ releases }) => releases === 1)).toBe(true);
+  });
+
+  test('of a file that was cut within a region nothing is sent, and the error says so', async () => {
+    const { queue, receiver, region, failures } = await setUp();
+    const whole = region(0, 100_000);
+    const cut = region(200_000, 300_000);
+    truncateSync(whole.file.path, 400_001);
+    const received: Buffer[] = [];
+    receiver.on('data', (chunk: Buffer) => received.push(chunk));
+    queue.push(Buffer.from('a'), [whole]);
+    await until(() => queue.depth === 0);
+    queue.push(Buffer.from('b'), [cut]);
+    await until(() => failures.length > 0);
+    expect(String(failures[0])).toMatch(
+      /segment\.log ends at byte 400001, within the stored batch/,
+    );
+    expect([whole.releases, cut.releases]).toEqual([1, 1]);
+    const wanted = Buffer.concat([Buffer.from('a'), whole.bytes, Buffer.from('b')]);
+    await until(() => Buffer.concat(received).length >= wanted.length - 1);
+    // Nothing of the cut region came, not what is left of it and no zeros.
+    expect(wanted.subarray(0, Buffer.concat(received).length).equals(Buffer.concat(received))).toBe(
+      true,
+    );
   });
 
   test('when the reader vanishes every region is released exactly once', async () => {

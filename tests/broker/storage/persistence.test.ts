@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { ByteChunks } from '@millrace/protocol';
@@ -119,6 +119,29 @@ describe.each(persistKinds)('persistence by %s', (kind) => {
     writer.release();
     file.close();
     await Promise.all(syncing);
+  });
+
+  test('a sync fails when the file was cut or removed, and so does the end', async () => {
+    const writer = persistence.openSegment(file, capacity, 0);
+    writer.append(inPieces(pattern(10_000), 4096), 0);
+    await writer.sync(0, 10_000);
+    const other = openFile('node', path, 'readwrite');
+    // Within a page: the mapping takes what is written there, and no call says that it is lost.
+    other.truncate(9_000);
+    await expect(writer.sync(0, 10_000)).rejects.toMatchObject({ code: 'EIO', path });
+    expect(() => writer.finish(10_000)).toThrow(/was cut to 9000 bytes/);
+    other.close();
+    writer.release();
+
+    await rm(path);
+    file.close();
+    file = openFile(kind, path, 'create');
+    const next = persistence.openSegment(file, capacity, 0);
+    next.append(inPieces(pattern(10_000), 4096), 0);
+    await rm(path);
+    await expect(next.sync(0, 10_000)).rejects.toThrow(/was removed or replaced/);
+    expect(() => next.finish(10_000)).toThrow(/was removed or replaced/);
+    next.release();
   });
 
   test('a file that is there is never taken for a new segment', () => {

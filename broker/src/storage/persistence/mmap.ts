@@ -58,14 +58,16 @@ class MmapSegment implements SegmentWriter {
 
   async sync(from: number, to: number): Promise<void> {
     await this.mapping.sync(from, to - from);
+    if (!this.#finished) this.space.checkIntact(to);
     this.lead.afterSync(to);
   }
 
   finish(endPosition: number): void {
     if (this.#finished) return;
+    this.space.checkIntact(endPosition);
     // The mapping goes first: nothing may look at pages that the truncation takes away.
     this.#unmap();
-    if (this.file.size() > endPosition) this.file.truncate(endPosition);
+    if (this.file.size() > endPosition) this.space.cutTo(endPosition);
     this.#finished = true;
   }
 

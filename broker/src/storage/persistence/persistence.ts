@@ -21,11 +21,16 @@ export interface SegmentWriter {
    * @throws Error with code `ENOSPC` with nothing visible beyond `position`, or another errno.
    */
   append(bytes: ByteChunks, position: number): void;
-  /** Resolves when `[from, to)` is on the device. Must not resolve before. */
+  /**
+   * Resolves when `[from, to)` is on the device, and in the file that a restart will find. Must not
+   * resolve before.
+   * @throws Error with code `EIO` when the file was cut or removed meanwhile, or another errno.
+   */
   sync(from: number, to: number): Promise<void>;
   /**
    * Ends appending: drops mappings, gives back space allocated beyond `endPosition`. Idempotent; one
    * that failed may be called again.
+   * @throws Error with code `EIO` when the file was cut or removed meanwhile.
    */
   finish(endPosition: number): void;
   /** Ends appending and leaves the file as it is. Idempotent, also after `finish`. */

@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import type { StorageFile } from './file.js';
 
 /** The first step of a segment's growth: small, so that an idle partition costs next to nothing. */
@@ -12,6 +13,8 @@ export type GrowthListener = (bytes: number) => void;
  */
 export class Preallocation {
   #allocatedTo: number;
+  /** Some filesystems do not count links. */
+  readonly #countsLinks: boolean;
 
   constructor(
     private readonly file: StorageFile,
@@ -19,7 +22,9 @@ export class Preallocation {
     private readonly stepMaxBytes: number,
     private readonly onGrowth?: GrowthListener,
   ) {
-    this.#allocatedTo = file.size();
+    const { size, nlink } = fstatSync(file.fd);
+    this.#allocatedTo = size;
+    this.#countsLinks = nlink > 0;
   }
 
   /** Where allocated space ends. */
@@ -46,9 +51,33 @@ export class Preallocation {
     }
   }
 
+  /** Takes everything behind `end` away again. */
+  cutTo(end: number): void {
+    this.file.truncate(end);
+    this.#allocatedTo = Math.min(this.#allocatedTo, end);
+  }
+
+  /**
+   * What was written to a file that somebody else cut or removed is lost, though every call succeeded.
+   * @param dataEnd where the data ends.
+   * @throws Error with code `EIO`.
+   */
+  checkIntact(dataEnd: number): void {
+    const { size, nlink } = fstatSync(this.file.fd);
+    // Node has no fallocate(2): its files are as long as their data.
+    const reach = this.file.native === undefined ? dataEnd : Math.max(dataEnd, this.#allocatedTo);
+    if (size < reach) throw damaged(this.file, `cut to ${size} bytes, below ${reach}`);
+    if (nlink === 0 && this.#countsLinks) throw damaged(this.file, 'removed or replaced');
+  }
+
   #growTo(end: number): void {
     this.file.allocate(this.#allocatedTo, end - this.#allocatedTo);
     this.onGrowth?.(end - this.#allocatedTo);
     this.#allocatedTo = end;
   }
+}
+
+function damaged({ path }: StorageFile, how: string): Error {
+  const message = `EIO: ${path} was ${how}, by somebody else, while the broker appended to it`;
+  return Object.assign(new Error(message), { code: 'EIO', syscall: 'fstat', path });
 }

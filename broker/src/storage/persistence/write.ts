@@ -35,18 +35,20 @@ class WriteSegment implements SegmentWriter {
       this.file.write(bytes.chunks, position);
     } catch (error) {
       // A torn write must not be found by recovery behind a later, shorter one.
-      this.file.truncate(position);
+      this.space.cutTo(position);
       throw error;
     }
   }
 
-  sync(): Promise<void> {
-    return this.file.sync();
+  async sync(_from: number, to: number): Promise<void> {
+    await this.file.sync();
+    if (!this.#finished) this.space.checkIntact(to);
   }
 
   finish(endPosition: number): void {
     if (this.#finished) return;
-    if (this.file.size() > endPosition) this.file.truncate(endPosition);
+    this.space.checkIntact(endPosition);
+    if (this.file.size() > endPosition) this.space.cutTo(endPosition);
     this.#finished = true;
   }
 
