@@ -1,6 +1,7 @@
 export * from './bytes.js';
 export * from './errors.js';
 export * from './frame.js';
+export { BinaryReader } from './groups/binary.js';
 export * from './groups/consumer-protocol.js';
 export * from './header.js';
 export { prescanHeader } from './header-scan.js';

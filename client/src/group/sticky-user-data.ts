@@ -1,3 +1,10 @@
+import {
+  BinaryReader,
+  MAX_PARTITIONS_PER_TOPIC,
+  MAX_SUBSCRIBED_TOPICS,
+  MAX_TOPIC_NAME_LENGTH,
+  ProtocolError,
+} from '@millrace/protocol';
 import type { NamedPartition } from './assignors/index.js';
 import { byTopic } from './partitions.js';
 
@@ -11,6 +18,8 @@ import { byTopic } from './partitions.js';
 
 const INT16_BYTES = 2;
 const INT32_BYTES = 4;
+/** A name's length and a count. */
+const MIN_TOPIC_BYTES = INT16_BYTES + INT32_BYTES;
 
 /** The assignment that a member had, and when. */
 export interface PreviousAssignment {
@@ -38,24 +47,21 @@ export function encodePreviousAssignment({ partitions, generation }: PreviousAss
 
 /** Undefined for bytes that are none: other assignors have user data of their own. */
 export function decodePreviousAssignment(bytes: Buffer): PreviousAssignment | undefined {
-  const partitions: NamedPartition[] = [];
-  let position = 0;
-  const int32 = (): number => {
-    position += INT32_BYTES;
-    return bytes.readInt32BE(position - INT32_BYTES);
+  const reader = new BinaryReader(bytes, 'A previous assignment');
+  const topic = (): readonly NamedPartition[] => {
+    const name = reader.string('a topic', MAX_TOPIC_NAME_LENGTH);
+    return reader.array('partitions', MAX_PARTITIONS_PER_TOPIC, INT32_BYTES, () => ({
+      topic: name,
+      partition: reader.int32('a partition', 0),
+    }));
   };
   try {
-    for (let topics = int32(); topics > 0; topics -= 1) {
-      const end = position + INT16_BYTES + bytes.readInt16BE(position);
-      const topic = bytes.toString('utf8', position + INT16_BYTES, end);
-      position = end;
-      for (let count = int32(); count > 0; count -= 1)
-        partitions.push({ topic, partition: int32() });
-    }
-    const generation = int32();
-    return position === bytes.length ? { partitions, generation } : undefined;
+    const topics = reader.array('topics', MAX_SUBSCRIBED_TOPICS, MIN_TOPIC_BYTES, topic);
+    const generation = reader.int32('generation', -1);
+    reader.end();
+    return { partitions: topics.flat(), generation };
   } catch (error) {
-    if (error instanceof RangeError) return undefined;
+    if (error instanceof ProtocolError) return undefined;
     throw error;
   }
 }
