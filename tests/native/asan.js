@@ -1,5 +1,5 @@
 /**
- * `npm run test:asan`: builds the native module with AddressSanitizer and UndefinedBehaviorSanitizer and
+ * `npm run test:asan [-- SUITES]`: builds the native module with AddressSanitizer and UndefinedBehaviorSanitizer and
  * runs the tests that use it most. Everything happens in a copy of the sources: the normal build stays.
  * Fails on any report of either, and on memory that the module leaks.
  */
@@ -18,7 +18,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const SUITES = ['tests/native', 'tests/broker/serve', 'tests/broker/storage/persistence'];
+const ALL_SUITES = ['tests/native', 'tests/broker/serve', 'tests/broker/storage/persistence'];
+const SUITES = process.argv.length > 2 ? process.argv.slice(2) : ALL_SUITES;
 /** The sanitizers make everything several times slower. */
 const TEST_TIMEOUT_MS = 900_000;
 
