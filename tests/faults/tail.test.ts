@@ -48,7 +48,9 @@ describe('an un-synced tail', () => {
     async () => {
       const { tailStart } = image;
       const slots = [decodeSlot(image.checkpoint, 0), decodeSlot(image.checkpoint, SECTOR_BYTES)];
-      const ceilings = slots.map((slot) => (typeof slot === 'object' ? slot.checkpoint.ceiling : 0));
+      const ceilings = slots.map((slot) =>
+        typeof slot === 'object' ? slot.checkpoint.ceiling : 0,
+      );
       const directory = join(root, 'image');
       const bench = new TailBench(directory, image).withCeiling(Math.max(...ceilings));
       let done = 0;
@@ -80,7 +82,8 @@ function casesOf({ log, tailStart }: TailImage): readonly MakeCase[] {
     cases.push((i) => {
       const cut = log.subarray(0, at);
       // As when the file's length was durable and its data was not; or neither was.
-      const ahead = (i >> 2) % 2 === 0 ? Buffer.alloc(log.length - at + PAGE_BYTES) : Buffer.alloc(0);
+      const ahead =
+        (i >> 2) % 2 === 0 ? Buffer.alloc(log.length - at + PAGE_BYTES) : Buffer.alloc(0);
       const content = Buffer.concat([cut, ahead]);
       const how = ahead.length === 0 ? 'cut' : 'cut, and zeros behind,';
       return { name: `${how} at byte ${at}`, content, withIndex: withIndex(i) };

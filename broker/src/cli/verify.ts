@@ -5,6 +5,7 @@ import { NotVerifiableError, verifyDirectory } from '../inspect/verify-directory
 import type { VerifyResult } from '../inspect/verify-directory.js';
 import { EXIT_DAMAGED, EXIT_OK, Output } from './output.js';
 import { ProgressLine } from './progress-line.js';
+import { discardCut, repair } from './repair.js';
 import { table } from './table.js';
 import { parseTool, UsageError } from './tool.js';
 
@@ -14,27 +15,37 @@ const MAX_JSON_FINDINGS = 10_000;
 interface VerifyFlags {
   readonly topic?: string;
   readonly json?: boolean;
+  readonly repair?: boolean;
+  readonly discardCut?: boolean;
+  readonly yes?: boolean;
 }
 
 /**
- * `millrace-broker verify DIR`: checks a data directory and changes nothing.
+ * `millrace-broker verify DIR`: checks a data directory, and changes nothing without `--yes`.
  * @returns the exit code: 0 all good, 1 damage was found.
  * @throws UsageError when it cannot be checked
  */
 export async function verify(args: readonly string[]): Promise<number> {
   const command = new Command('millrace-broker verify')
-    .description('Checks a data directory that no broker has open; changes nothing.')
+    .description('Checks a data directory that no broker has open; changes nothing without --yes.')
     .argument('<dir>', 'the data directory')
     .option('--topic <name>', 'only this topic')
     .option('--json', 'one JSON object instead of lines and a table, with whole paths')
+    .option('--repair', 'say what a repair of damaged logs would cut, and where that is kept')
+    .option('--discard-cut', 'list what was cut off logs and kept beside them, to remove it')
+    .option('--yes', 'with --repair or --discard-cut: do it')
     .addHelpText(
       'after',
-      '\nExit code: 0 all good, 1 damage was found, 2 it could not be checked.',
+      '\nExit code: 0 all good, 1 damage was found, 2 it could not be checked. With --repair --yes:\n' +
+        '0 nothing is damaged any more, 1 something is that only a backup can put right.',
     );
   if (!parseTool(command, args)) return EXIT_OK;
   const [directory = ''] = command.args;
-  const { topic, json = false } = command.opts<VerifyFlags>();
+  const { topic, json = false, ...change } = command.opts<VerifyFlags>();
   const output = new Output();
+  if (change.repair === true || change.discardCut === true || change.yes === true) {
+    return changing(directory, topic, change, output);
+  }
   const progress = new ProgressLine(process.stderr);
   const findings = new Findings(progress, json, resolve(directory));
   try {
@@ -49,6 +60,28 @@ export async function verify(args: readonly string[]): Promise<number> {
     return findings.damaged > 0 ? EXIT_DAMAGED : EXIT_OK;
   } catch (error) {
     progress.clear();
+    if (error instanceof NotVerifiableError) throw new UsageError(error.message, { cause: error });
+    throw error;
+  }
+}
+
+/** The ways in which it may change something. */
+async function changing(
+  directory: string,
+  topic: string | undefined,
+  { discardCut: isDiscard = false, repair: isRepair = false, yes = false }: VerifyFlags,
+  output: Output,
+): Promise<number> {
+  if (isRepair === isDiscard) {
+    throw new UsageError('give --repair or --discard-cut; see millrace-broker verify --help');
+  }
+  try {
+    const code = isDiscard
+      ? await discardCut(directory, yes, output)
+      : await repair(directory, { topic, yes }, output);
+    await output.flush();
+    return code;
+  } catch (error) {
     if (error instanceof NotVerifiableError) throw new UsageError(error.message, { cause: error });
     throw error;
   }

@@ -84,7 +84,7 @@ export class FetchWait implements Wait {
     if (this.visibility === 'durable') {
       return this.watched.some(
         ({ partition, highWatermark }) =>
-          partition.highWatermark !== highWatermark || partition.state === 'offline',
+          partition.highWatermark !== highWatermark || partition.state !== 'online',
       );
     }
     if (this.missingBytes <= 1) return true;

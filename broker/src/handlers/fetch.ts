@@ -1,4 +1,4 @@
-import { fetchApi } from '@millrace/protocol';
+import { fetchApi, NO_BATCHES } from '@millrace/protocol';
 import type {
   ByteChunks,
   FetchEntry,
@@ -6,7 +6,7 @@ import type {
   FetchResponse,
   FetchResult,
 } from '@millrace/protocol';
-import type { FileRegion } from '../storage/file-region.js';
+import type { LogRegion } from '../storage/file-region.js';
 import type { Partition } from '../topics/partition.js';
 import type { RequestContext } from './context.js';
 import { FetchWait } from './fetch-wait.js';
@@ -18,7 +18,7 @@ import type { HandlerServices } from './services.js';
 /** What one look at all partitions gave. */
 interface Attempt {
   readonly results: FetchResult[];
-  readonly regions: FileRegion[];
+  readonly regions: LogRegion[];
   totalBytes: number;
   /** A row has an error: the client must learn of it now. */
   failed: boolean;
@@ -124,6 +124,7 @@ export class FetchHandler implements Handler<FetchRequest, FetchResponse> {
         logStartOffset: partition.startOffset,
         leaderEpoch: partition.leaderEpoch,
         byteLength: region?.length ?? 0,
+        ...(region?.batches ?? NO_BATCHES),
       };
     } catch (error) {
       attempt.failed = true;
@@ -139,6 +140,7 @@ export class FetchHandler implements Handler<FetchRequest, FetchResponse> {
         logStartOffset: -1,
         leaderEpoch: -1,
         byteLength: 0,
+        ...NO_BATCHES,
       };
     }
   }
@@ -151,9 +153,9 @@ async function readShare(
   attempt: Attempt,
   bytesLeft: number,
   rowsLeft: number,
-): Promise<FileRegion | undefined> {
-  const online = partition.state === 'online';
-  if (online && offset === partition.highWatermark) return undefined;
+): Promise<LogRegion | undefined> {
+  const open = partition.state !== 'offline';
+  if (open && offset === partition.highWatermark) return undefined;
   const isFirst = attempt.totalBytes === 0;
   if (bytesLeft <= 0 && !isFirst) return undefined;
   const limit = Math.max(Math.min(maxBytes, bytesLeft), 0);
@@ -164,6 +166,6 @@ async function readShare(
   return undefined;
 }
 
-function releaseAll(regions: readonly FileRegion[]): void {
+function releaseAll(regions: readonly LogRegion[]): void {
   for (const region of regions) region.release();
 }

@@ -1,4 +1,5 @@
 import type { DiskSpace } from '../storage/disk-space.js';
+import type { Partition } from '../topics/partition.js';
 import type { TopicRegistry } from '../topics/topic-registry.js';
 
 export type BrokerState = 'starting' | 'ready' | 'stopping';
@@ -18,26 +19,31 @@ export interface HealthOfStorage {
 }
 
 /**
- * Whether clients should be sent here: not while the broker starts or stops. Offline partitions are
- * named but change nothing: taking the broker out would take the healthy ones along. Nor does a disk that
- * is nearly full: consumers are served, and that is what frees it.
+ * Whether clients should be sent here: not while the broker starts or stops. Offline and damaged
+ * partitions are named but change nothing: taking the broker out would take the healthy ones along. Nor
+ * does a disk that is nearly full: consumers are served, and that is what frees it.
  */
 export function healthOf(state: BrokerState, storage: HealthOfStorage | undefined): Health {
   if (state !== 'ready' || storage === undefined) return { ready: false, detail: state };
-  const problems = [offlineIn(storage.topics), lowIn(storage.disk)].filter((text) => text !== '');
-  return { ready: true, detail: ['ready', ...problems].join(', but ') };
+  const problems = [...troublesIn(storage.topics), ...lowIn(storage.disk)];
+  const detail = problems.length === 0 ? 'ready' : `ready, but ${problems.join('; ')}`;
+  return { ready: true, detail };
 }
 
-function offlineIn(topics: HealthOfStorage['topics']): string {
-  const offline = topics
-    .list()
-    .flatMap((topic) => topic.partitions.filter((partition) => partition.state === 'offline'));
-  if (offline.length === 0) return '';
-  const shown = offline.slice(0, 10).map(({ topicName, index }) => `${topicName}-${index}`);
-  const more = offline.length > shown.length ? ', …' : '';
-  return `${offline.length} partitions are offline: ${shown.join(', ')}${more}`;
+function troublesIn(topics: HealthOfStorage['topics']): string[] {
+  const partitions = topics.list().flatMap((topic) => topic.partitions);
+  return (['offline', 'damaged'] as const).flatMap((state) => {
+    const names = partitions.filter((partition) => partition.state === state).map(nameOf);
+    if (names.length === 0) return [];
+    const more = names.length > 10 ? ', …' : '';
+    return [`${names.length} partitions are ${state}: ${names.slice(0, 10).join(', ')}${more}`];
+  });
 }
 
-function lowIn({ problem }: HealthOfStorage['disk']): string {
-  return problem === undefined ? '' : `messages are refused: ${problem}`;
+function lowIn({ problem }: HealthOfStorage['disk']): string[] {
+  return problem === undefined ? [] : [`messages are refused: ${problem}`];
+}
+
+function nameOf({ topicName, index }: Partition): string {
+  return `${topicName}-${index}`;
 }

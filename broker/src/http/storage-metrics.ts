@@ -10,7 +10,7 @@ export function defineStorage(define: Define, storage: MeasuredStorage, bound: S
   const { topics } = storage;
   define('gauge', 'topics', 'Topics.', () => one(topics.list().length));
   define('gauge', 'partitions', 'Partitions by state.', () => {
-    const counts = { online: 0, offline: 0 };
+    const counts = { online: 0, offline: 0, damaged: 0 };
     for (const topic of topics.list()) {
       for (const partition of topic.partitions) counts[partition.state] += 1;
     }

@@ -7,7 +7,7 @@ import { dumpCheckpoint, dumpIndex, dumpJson, jsonDumps } from './dump-small.js'
 export type FileKind = 'segment' | 'index' | 'checkpoint' | 'json';
 
 /** Ends of names that hold record batches: also what compaction makes, and what recovery cut off. */
-const SEGMENT_NAME = /\.log(\.cleaned|(\.\d+)?\.cut)?$/;
+const SEGMENT_NAME = /\.log(\.cleaned|(\.\d+)*\.cut)?$/;
 const INDEX_NAME = /\.index(\.cleaned)?$/;
 
 /** What a file of that name holds; undefined for a name that none of ours has. */

@@ -8,6 +8,7 @@ export type FindingKind =
   | 'epochs'
   | 'compaction'
   | 'producers'
+  | 'noticed'
   | 'segment-missing'
   | 'segment-short'
   | 'segment-extra'
@@ -37,7 +38,10 @@ const MAX_FINDINGS_PER_FILE = 20;
 
 /** What to do about data that only another copy still has. */
 export const RESTORE =
-  'restore the partition directory from a backup, or delete the topic and produce it again';
+  'restore the partition directory from a backup, or see by --repair what can be kept';
+
+/** What to do about a small file that can be made again from the log. */
+export const REPAIR = 'restore the partition directory from a backup, or make it anew by --repair';
 
 /** Passes on the first findings of each kind of one file, and then how many more there were. */
 export class FileFindings {

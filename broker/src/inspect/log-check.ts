@@ -21,6 +21,23 @@ export interface LogTally {
   readonly bytes: number;
   readonly batches: number;
   readonly records: number;
+  /** Where a repair would have to end the log; undefined where it need not. */
+  readonly cut?: LogCut | undefined;
+  /** The offsets that were lost with the first segments. */
+  readonly lostBefore?: { readonly from: number; readonly to: number } | undefined;
+  /** The log's last segment, and where its sound data ends. */
+  readonly end?: LogCut | undefined;
+}
+
+/** A place in a log between two batches. */
+export interface LogCut {
+  readonly segment: FoundSegment;
+  readonly position: number;
+  /** The offset after the last batch before it. */
+  readonly endOffset: number;
+  /** Records before it. */
+  readonly records: number;
+  readonly problem: string;
 }
 
 /** Told of every segment that was looked through. */
@@ -41,6 +58,11 @@ export class LogCheck {
   #tally: LogTally = { segments: 0, bytes: 0, batches: 0, records: 0 };
   /** Recovery will end the log before this segment. */
   #ended = false;
+  #cut: LogCut | undefined;
+  #end: LogCut | undefined;
+  #lostBefore: LogTally['lostBefore'];
+  /** Base offsets of segments that are listed, and not there. */
+  readonly #missing: number[] = [];
 
   constructor(
     private readonly directory: string,
@@ -61,6 +83,8 @@ export class LogCheck {
     this.#checkCleaned(kept);
     let before: { readonly segment: FoundSegment; readonly tally: SegmentTally } | undefined;
     for (const segment of kept) {
+      const lost = this.#missing.some((base) => base < segment.baseOffset);
+      if (lost) this.#cutAtEnd('the segment behind is missing');
       if (before !== undefined) this.#checkFollows(before.segment, before.tally, segment);
       if (this.#ended) this.#reportSetAside(segment);
       else {
@@ -70,7 +94,8 @@ export class LogCheck {
       }
       this.progress(segment.fileBytes);
     }
-    return this.#tally;
+    this.#checkReaches(kept);
+    return { ...this.#tally, cut: this.#cut, lostBefore: this.#lostBefore, end: this.#end };
   }
 
   /** Segments wholly below the start of the log: the next start removes them. */
@@ -98,7 +123,7 @@ export class LogCheck {
       this.#damage('checkpoint', path, `there is none, but there are ${kept.length} segments`);
       return;
     }
-    const { endOffset, position, segmentBase, startOffset } = checkpoint;
+    const { endOffset, startOffset } = checkpoint;
     const begins = first?.baseOffset ?? endOffset;
     const explained = begins <= startOffset || this.#epochs.explainsGap(startOffset, begins);
     if (endOffset > startOffset && !explained && this.about.epochsKnown) {
@@ -107,15 +132,27 @@ export class LogCheck {
         first?.path ?? this.directory,
         `the log begins at offset ${startOffset}, but there is no segment before offset ${begins}`,
       );
+      this.#lostBefore = { from: startOffset, to: begins };
     }
+  }
+
+  /** The last segment that the checkpoint vouches for must be there. */
+  #checkReaches(kept: readonly FoundSegment[]): void {
+    const { position = 0, segmentBase } = this.#checkpoint ?? {};
     const last = kept.find(({ baseOffset }) => baseOffset === segmentBase);
     if (position === 0 || last !== undefined) return;
     this.#damage(
       'segment-missing',
       this.directory,
-      `the segment with base offset ${segmentBase} is missing: the checkpoint vouches for ` +
+      `the segment with base offset ${segmentBase ?? 0} is missing: the checkpoint vouches for ` +
         `${position} bytes of it`,
     );
+    this.#cutAtEnd('its last segment is missing');
+  }
+
+  /** The log cannot go on behind what was looked through so far. */
+  #cutAtEnd(problem: string): void {
+    if (this.#end !== undefined) this.#cut ??= { ...this.#end, problem };
   }
 
   /** Below `cleanedTo` gaps are normal: there compaction.json lists the segments. */
@@ -130,6 +167,7 @@ export class LogCheck {
         join(this.directory, logFileName(base)),
         `it is not there: compaction.json lists it with offsets ${base} to ${end - 1}`,
       );
+      this.#missing.push(base);
     }
   }
 
@@ -154,6 +192,7 @@ export class LogCheck {
           'neither epochs.json nor compaction.json tells of a gap'
         : `it begins at offset ${baseOffset}, but ${before.path} has offsets up to ${endOffset - 1}`;
     this.#damage('segment-missing', next.path, problem);
+    this.#cutAtEnd(problem);
   }
 
   #reportSetAside({ path, fileBytes }: FoundSegment): void {
@@ -177,6 +216,7 @@ export class LogCheck {
       const tally = new SegmentCheck(file, about, index, this.report).run();
       this.#checkEnd(about, tally, path);
       const { batches, bytes, records, segments } = this.#tally;
+      this.#note(segment, about, tally, records);
       this.#tally = {
         segments: segments + 1,
         bytes: bytes + tally.dataBytes,
@@ -187,6 +227,23 @@ export class LogCheck {
     } finally {
       file.close();
     }
+  }
+
+  /** Takes notice of where it could be cut: at its damage, or behind its data. */
+  #note(
+    segment: FoundSegment,
+    { soundTo }: SegmentExpectation,
+    { damage, dataBytes, endOffset, records }: SegmentTally,
+    before: number,
+  ): void {
+    if (damage !== undefined) {
+      this.#cut ??= { ...damage, segment, records: before + damage.records };
+    }
+    if (endOffset === undefined) return;
+    const problem = '';
+    this.#end = { segment, position: dataBytes, endOffset, records: before + records, problem };
+    const isShort = soundTo !== Infinity && segment.fileBytes < soundTo;
+    if (isShort) this.#cutAtEnd(`${segment.path} ends early`);
   }
 
   #expectation({ baseOffset }: FoundSegment): SegmentExpectation {

@@ -1,16 +1,16 @@
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decodeSlot, SLOT_BYTES } from '../storage/checkpoint.js';
 import type { Checkpoint } from '../storage/checkpoint.js';
 import { emptyManifest, readManifest } from '../storage/compaction/manifest.js';
 import type { CompactionManifest } from '../storage/compaction/manifest.js';
-import { EpochHistory } from '../storage/epoch-history.js';
+import { EPOCHS_FILE, EpochHistory } from '../storage/epoch-history.js';
 import type { LeaderEpoch } from '../storage/epoch-history.js';
 import { DataDirError, errnoOf } from '../storage/errors.js';
 import { readJsonFile } from '../storage/json-file.js';
 import { CHECKPOINT_FILE, COMPACTION_FILE, PRODUCERS_FILE } from '../storage/log-files.js';
 import { ProducerStates } from '../storage/producer-states.js';
-import { RESTORE } from './findings.js';
+import { REPAIR } from './findings.js';
 import type { FindingKind, Report } from './findings.js';
 
 /** What the small files of a partition say; each as if it were not there where it is damaged. */
@@ -31,27 +31,48 @@ export async function readPartitionMetadata(
   report: Report,
 ): Promise<PartitionMetadata> {
   const slots = await readSlots(join(directory, CHECKPOINT_FILE), report);
-  const epochs = await tryRead(
-    'epochs',
-    join(directory, 'epochs.json'),
-    report,
-    RESTORE,
-    async () => {
-      return (await EpochHistory.load(directory)).all;
-    },
-  );
+  const epochs = await tryRead('epochs', join(directory, EPOCHS_FILE), report, REPAIR, async () => {
+    return (await EpochHistory.load(directory)).all;
+  });
+  const epochsLost = epochs?.length === 0 && slots.checkpoint?.hasEpochs === true;
+  if (epochsLost) {
+    report({
+      ...{ severity: 'damage', kind: 'epochs', path: join(directory, EPOCHS_FILE), position: 0 },
+      problem: 'it was lost: the checkpoint knows of it',
+      advice: REPAIR,
+    });
+  }
   const manifestPath = join(directory, COMPACTION_FILE);
-  const manifest = await tryRead('compaction', manifestPath, report, RESTORE, () =>
+  const manifest = await tryRead('compaction', manifestPath, report, REPAIR, () =>
     readManifest(directory),
   );
+  const manifestLost = slots.checkpoint?.hasManifest === true && !(await exists(manifestPath));
+  if (manifestLost) {
+    report({
+      ...{ severity: 'damage', kind: 'compaction', path: manifestPath, position: 0 },
+      problem: 'it was lost: the checkpoint knows of it',
+      advice: REPAIR,
+    });
+  }
   await checkProducers(directory, slots.checkpoint, report);
   return {
     ...slots,
     epochs: epochs ?? [],
     manifest: manifest ?? emptyManifest,
-    epochsKnown: epochs !== undefined,
-    manifestKnown: manifest !== undefined,
+    epochsKnown: epochs !== undefined && !epochsLost,
+    manifestKnown: manifest !== undefined && !manifestLost,
   };
+}
+
+/** Whether there is such a file at all. */
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
 }
 
 async function readSlots(
@@ -75,13 +96,13 @@ async function readSlots(
       problem: `slot ${i} is damaged`,
       advice:
         newest === undefined
-          ? `no slot is left, and the broker takes the partition offline: ${RESTORE}`
+          ? `no slot is left, and the broker takes the partition offline: ${REPAIR}`
           : 'the broker goes on by the other one, and checks what came after it; start and stop it',
     });
   }
   if (newest === undefined && !slots.includes('damaged')) {
     const problem = 'neither slot was ever written';
-    report({ severity: 'damage', kind: 'checkpoint', path, position: 0, problem, advice: RESTORE });
+    report({ severity: 'damage', kind: 'checkpoint', path, position: 0, problem, advice: REPAIR });
   }
   return { checkpoint: newest?.checkpoint, slotLost: slots.includes('damaged') };
 }

@@ -32,6 +32,17 @@ export interface SegmentTally {
   readonly endOffset: number | undefined;
   /** The log ends in here: recovery will cut what comes behind. */
   readonly ends: boolean;
+  /** The first damage below the checkpoint. */
+  readonly damage: SegmentDamage | undefined;
+}
+
+/** Where a segment ends to be sound, and what it holds before. */
+export interface SegmentDamage {
+  readonly position: number;
+  /** The offset after the last sound batch before it. */
+  readonly endOffset: number;
+  readonly records: number;
+  readonly problem: string;
 }
 
 /** Checks one segment front to back, and its index along the way. */
@@ -43,6 +54,7 @@ export class SegmentCheck {
   /** Of all batches so far; undefined behind a damaged one. */
   #maxTimestampMs: number | undefined = -1;
   #ends = false;
+  #firstDamage: SegmentDamage | undefined;
   /** The base offset that the next batch must have; undefined behind a batch that tells nothing. */
   #expected: number | undefined;
   /** The least that the next batch can have. */
@@ -70,6 +82,7 @@ export class SegmentCheck {
       dataBytes: this.#dataBytes,
       endOffset: this.#expected,
       ends: this.#ends,
+      damage: this.#firstDamage,
     };
   }
 
@@ -197,6 +210,8 @@ export class SegmentCheck {
   }
 
   #damage(position: number, problem: string): void {
+    const endOffset = this.#expected ?? this.#least;
+    this.#firstDamage ??= { position, endOffset, records: this.#records, problem };
     this.#findings.add({ severity: 'damage', kind: 'batch', position, problem, advice: RESTORE });
   }
 

@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { META_FILE, TOPICS_DIRECTORY } from '../storage/data-dir.js';
+import { META_COPY, META_FILE, TOPICS_DIRECTORY } from '../storage/data-dir.js';
 import { isLockName } from '../storage/data-dir-lock.js';
 import { DataDirError, errnoOf } from '../storage/errors.js';
 import { readJsonFile } from '../storage/json-file.js';
@@ -8,6 +8,7 @@ import { decodeMeta, isNewer } from './data-files.js';
 import type { Report } from './findings.js';
 import { holdDirectory } from './running-broker.js';
 import { tryRead } from './partition-metadata.js';
+import type { CheckedPartition } from './verify-partition.js';
 import { verifyTopics } from './verify-topic.js';
 import type { TopicTally } from './verify-topic.js';
 
@@ -21,8 +22,19 @@ export interface VerifyOptions {
   readonly topic?: string | undefined;
   /** Called with each finding, as it is found. */
   readonly report: Report;
+  /** Called with each partition. */
+  readonly onPartition?: (partition: NamedPartition) => void;
+  /** Who asks keeps brokers off the directory. Default: it is kept from them meanwhile. */
+  readonly isHeld?: boolean;
   /** Called with what was looked through since the last call. */
   readonly onProgress?: (step: ProgressStep) => void;
+}
+
+/** A partition that was checked. */
+export interface NamedPartition extends CheckedPartition {
+  /** As in `orders-3`. */
+  readonly name: string;
+  readonly directory: string;
 }
 
 export interface ProgressStep {
@@ -49,7 +61,7 @@ export interface VerifyResult {
 export async function verifyDirectory(path: string, options: VerifyOptions): Promise<VerifyResult> {
   const directory = resolve(path);
   const names = await namesOf(directory);
-  const held = await holdDirectory(directory);
+  const held = options.isHeld === true ? NOT_HELD : await holdDirectory(directory);
   if (held === undefined) {
     throw new NotVerifiableError(
       `${directory} is in use by a broker; stop that one first, or verify a copy of the directory`,
@@ -69,6 +81,8 @@ export async function verifyDirectory(path: string, options: VerifyOptions): Pro
     held.release();
   }
 }
+
+const NOT_HELD = { release: (): void => undefined };
 
 async function namesOf(directory: string): Promise<readonly string[]> {
   let names: readonly string[];
@@ -93,7 +107,7 @@ async function hasTopics(directory: string): Promise<boolean> {
 
 async function checkMeta(directory: string, report: Report): Promise<string | undefined> {
   const path = join(directory, META_FILE);
-  const advice = 'restore it from a backup: without it no broker opens the directory';
+  const advice = `the next start takes ${META_COPY}; if there is none, restore it from a backup`;
   return tryRead('meta', path, report, advice, async () => {
     const content = await readJsonFile(path);
     if (content === undefined) throw new DataDirError('damaged', `${path} is missing`);
@@ -113,7 +127,7 @@ async function checkMeta(directory: string, report: Report): Promise<string | un
 
 async function checkProducerIds(directory: string, report: Report): Promise<void> {
   const path = join(directory, 'producer-ids.json');
-  const advice = 'restore it from a backup: without it producer ids would be given out twice';
+  const advice = 'the next start goes on far beyond the ids that were given out';
   await tryRead('producer-ids', path, report, advice, async () => {
     const content = await readJsonFile(path);
     if (content === undefined || (Number.isSafeInteger(content) && Number(content) >= 0)) return;
@@ -123,6 +137,7 @@ async function checkProducerIds(directory: string, report: Report): Promise<void
 
 const OWN_NAMES = new Set([
   META_FILE,
+  META_COPY,
   TOPICS_DIRECTORY,
   'clean',
   'producer-ids.json',

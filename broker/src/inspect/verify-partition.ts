@@ -1,8 +1,16 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterSwap, CLEANED_ENDING, withoutPending } from '../storage/compaction/manifest.js';
+import {
+  afterSwap,
+  CLEANED_ENDING,
+  emptyManifest,
+  withoutPending,
+} from '../storage/compaction/manifest.js';
 import type { CompactionManifest } from '../storage/compaction/manifest.js';
+import { DAMAGE_FILE, readDamage } from '../storage/damage.js';
+import { EPOCHS_FILE } from '../storage/epoch-history.js';
 import { errnoOf } from '../storage/errors.js';
+import type { CorruptLogError } from '../storage/errors.js';
 import {
   CHECKPOINT_FILE,
   COMPACTION_FILE,
@@ -17,9 +25,24 @@ import type { LogTally, Progress } from './log-check.js';
 import { readPartitionMetadata } from './partition-metadata.js';
 import type { PartitionMetadata } from './partition-metadata.js';
 
-const NOTHING: LogTally = { segments: 0, bytes: 0, batches: 0, records: 0 };
-const OWN_FILES = new Set([CHECKPOINT_FILE, COMPACTION_FILE, PRODUCERS_FILE, 'epochs.json']);
+const NOTHING: CheckedPartition = {
+  tally: { segments: 0, bytes: 0, batches: 0, records: 0 },
+  ...{ checkpoint: undefined, slotLost: false, epochs: [], manifest: emptyManifest },
+  ...{ epochsKnown: true, manifestKnown: true, segments: [], noticed: undefined },
+};
+const OWN_FILES = new Set([
+  ...[CHECKPOINT_FILE, COMPACTION_FILE, PRODUCERS_FILE, EPOCHS_FILE, DAMAGE_FILE],
+]);
 const INDEX_NAME = /^(\d{20})\.index$/;
+
+/** What was found of one partition, besides findings. */
+export interface CheckedPartition extends PartitionMetadata {
+  readonly tally: LogTally;
+  /** The segments, as the next start will have them. */
+  readonly segments: readonly FoundSegment[];
+  /** A broker noticed damage, and takes no appends since. */
+  readonly noticed: CorruptLogError | undefined;
+}
 
 /** Checks all files of one partition. One that never held anything has no directory. */
 export async function verifyPartition(
@@ -27,7 +50,7 @@ export async function verifyPartition(
   cleanStop: boolean,
   report: Report,
   progress: Progress,
-): Promise<LogTally> {
+): Promise<CheckedPartition> {
   let names: readonly string[];
   try {
     names = (await readdir(directory)).sort();
@@ -39,8 +62,19 @@ export async function verifyPartition(
   reportOthers(directory, names, report);
   const found = await findSegments(directory, names);
   const { segments, manifest } = asAfterSwap(directory, names, found, metadata, report);
+  const noticed = await readDamage(directory);
+  if (noticed !== undefined) reportNoticed(directory, noticed, report);
   const about = { ...metadata, manifest, cleanStop };
-  return new LogCheck(directory, segments, about, report, progress).run();
+  const tally = new LogCheck(directory, segments, about, report, progress).run();
+  return { ...metadata, manifest, tally, segments, noticed };
+}
+
+function reportNoticed(directory: string, noticed: CorruptLogError, report: Report): void {
+  report({
+    ...{ severity: 'damage', kind: 'noticed', path: join(directory, DAMAGE_FILE) },
+    problem: `a broker noticed: ${noticed.path} at byte ${noticed.position}: ${noticed.problem}`,
+    advice: 'it takes no appends until --repair: also when the file was restored since',
+  });
 }
 
 /** The segments as the next start will have them: it ends a swap that a crash interrupted. */
@@ -91,7 +125,7 @@ function describe(name: string, isIndex: boolean): readonly [string, string] {
     return ['what compaction did not get to put in place', 'the next start removes it'];
   }
   if (name.endsWith('.cut')) {
-    return ['what recovery cut off an un-synced tail', 'remove it if nobody misses it'];
+    return ['what recovery or a repair cut off', '--discard-cut removes it, if nobody misses it'];
   }
   if (name.endsWith('.tmp')) {
     return ['a file that was being written', 'the broker writes over it; it can be removed'];

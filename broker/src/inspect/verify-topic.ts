@@ -1,9 +1,16 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf } from '../storage/errors.js';
+import { DataDirError, errnoOf } from '../storage/errors.js';
 import { parseLogFileName } from '../storage/segment-name.js';
 import { DELETED_SUFFIX, TOPIC_ID } from '../topics/topic-registry.js';
-import { loadTopicSpec, NEW_SUFFIX } from '../topics/topic-file.js';
+import { readJsonFile } from '../storage/json-file.js';
+import {
+  loadTopicSpec,
+  NEW_SUFFIX,
+  PARTITION_NAME,
+  TOPIC_COPY,
+  TOPIC_FILE,
+} from '../topics/topic-file.js';
 import type { TopicSpec } from '../topics/topic-file.js';
 import type { Report } from './findings.js';
 import { tryRead } from './partition-metadata.js';
@@ -21,8 +28,6 @@ export interface TopicTally {
   readonly batches: number;
   readonly records: number;
 }
-
-const PARTITION_NAME = /^(0|[1-9]\d*)$/;
 
 /** Checks the topics in `directory`, by name. */
 export async function verifyTopics(
@@ -60,15 +65,32 @@ async function findTopics(
       reportOther(path, report);
       continue;
     }
-    const advice = 'restore it from a backup, or move the topic away: no broker starts with it';
-    const file = join(path, 'topic.json');
-    const spec = await tryRead('topic-file', file, report, advice, () => loadTopicSpec(path));
+    const spec = await readSpec(path, report);
     if (spec === undefined) continue;
     const topics = found.get(spec.name);
     if (topics === undefined) found.set(spec.name, [{ id, path, spec }]);
     else topics.push({ id, path, spec });
   }
   return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+async function readSpec(path: string, report: Report): Promise<TopicSpec | undefined> {
+  const file = join(path, TOPIC_FILE);
+  const spec = await loadTopicSpec(path).catch((error: unknown) => {
+    if (error instanceof DataDirError) return undefined;
+    throw error;
+  });
+  const advice =
+    spec === undefined
+      ? 'restore it from a backup: until then the broker leaves the topic out'
+      : `the next start makes it anew from ${TOPIC_COPY}`;
+  const main = await tryRead('topic-file', file, report, advice, async () => {
+    const content = await readJsonFile(file);
+    if (content !== undefined) return true;
+    throw new DataDirError('damaged', `${file} is missing or does not describe a topic`);
+  });
+  if (main === undefined || spec !== undefined) return spec;
+  return tryRead('topic-file', file, report, advice, () => loadTopicSpec(path));
 }
 
 async function namesOf(directory: string, report: Report): Promise<readonly string[]> {
@@ -117,9 +139,11 @@ async function verifyTopic(
   for (let index = 0; index < spec.partitions; index += 1) {
     const partition = `${spec.name}-${index}`;
     const directory = join(path, String(index));
-    const tally = await verifyPartition(directory, cleanStop, report, (bytes) =>
+    const checked = await verifyPartition(directory, cleanStop, report, (bytes) =>
       onProgress?.({ partition, bytes }),
     );
+    options.onPartition?.({ name: partition, directory, ...checked });
+    const { tally } = checked;
     sum = {
       segments: sum.segments + tally.segments,
       bytes: sum.bytes + tally.bytes,
@@ -135,7 +159,8 @@ async function verifyTopic(
 async function reportOthersIn(path: string, partitions: number, report: Report): Promise<void> {
   for (const name of (await readdir(path)).sort()) {
     const index = PARTITION_NAME.test(name) ? Number(name) : undefined;
-    if (name === 'topic.json' || (index !== undefined && index < partitions)) continue;
+    if (name === TOPIC_FILE || name === TOPIC_COPY || (index !== undefined && index < partitions))
+      continue;
     const other = join(path, name);
     const files = index === undefined ? [] : await readdir(other).catch(() => []);
     const hasData = files.some((file) => parseLogFileName(file) !== undefined);

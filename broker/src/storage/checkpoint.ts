@@ -19,6 +19,10 @@ export interface Checkpoint {
   readonly startOffset: number;
   /** A sync failed: what the page cache shows beyond `position` is not to be believed. */
   readonly tailDistrusted: boolean;
+  /** There is an `epochs.json`: if it is not there it was lost. */
+  readonly hasEpochs: boolean;
+  /** The same of `compaction.json`. */
+  readonly hasManifest: boolean;
   /** The most by which one write has raised, or will raise, the ceiling. */
   readonly reservationStep: number;
   /** The producer snapshot that was taken at this offset ... */
@@ -31,7 +35,8 @@ export interface Checkpoint {
  * The file is two slots of 512 bytes, written in turn and in place, so that rewriting it costs one
  * sync, needs no space, and a torn write leaves the other slot. A slot, big-endian:
  *
- *     u32 magic 'MRCP' · u16 version · u16 flags (1 = tail distrusted) · u64 sequence
+ *     u32 magic 'MRCP' · u16 version · u16 flags (1 = tail distrusted, 2 = has epochs,
+ *     4 = has manifest) · u64 sequence
  *     i64 segmentBase · i64 position · i64 endOffset · i64 ceiling · i64 startOffset · i32 leaderEpoch
  *     u32 reservationStep · i64 snapshotOffset · i64 snapshotHoldsTo
  *     u32 crc32c of the 80 bytes before
@@ -40,6 +45,8 @@ export const SLOT_BYTES = 512;
 const MAGIC = 0x4d524350;
 const VERSION = 1;
 const FLAG_DISTRUSTED = 1;
+const FLAG_HAS_EPOCHS = 2;
+const FLAG_HAS_MANIFEST = 4;
 /** Bytes before the checksum. */
 const CHECKED_BYTES = 80;
 
@@ -182,6 +189,8 @@ const emptyCheckpoint: Checkpoint = {
   ceiling: 0,
   startOffset: 0,
   tailDistrusted: false,
+  hasEpochs: false,
+  hasManifest: false,
   reservationStep: 0,
   snapshotOffset: -1,
   snapshotHoldsTo: -1,
@@ -191,7 +200,7 @@ function encodeSlot({ sequence, checkpoint }: Slot): Buffer {
   const slot = Buffer.alloc(SLOT_BYTES);
   slot.writeUInt32BE(MAGIC, 0);
   slot.writeUInt16BE(VERSION, 4);
-  slot.writeUInt16BE(checkpoint.tailDistrusted ? FLAG_DISTRUSTED : 0, 6);
+  slot.writeUInt16BE(flagsOf(checkpoint), 6);
   slot.writeBigUInt64BE(BigInt(sequence), 8);
   slot.writeBigInt64BE(BigInt(checkpoint.segmentBase), 16);
   slot.writeBigInt64BE(BigInt(checkpoint.position), 24);
@@ -204,6 +213,14 @@ function encodeSlot({ sequence, checkpoint }: Slot): Buffer {
   slot.writeBigInt64BE(BigInt(checkpoint.snapshotHoldsTo), 72);
   slot.writeUInt32BE(crc32c(slot.subarray(0, CHECKED_BYTES)), CHECKED_BYTES);
   return slot;
+}
+
+function flagsOf({ hasEpochs, hasManifest, tailDistrusted }: Checkpoint): number {
+  return (
+    (tailDistrusted ? FLAG_DISTRUSTED : 0) |
+    (hasEpochs ? FLAG_HAS_EPOCHS : 0) |
+    (hasManifest ? FLAG_HAS_MANIFEST : 0)
+  );
 }
 
 /** A slot never written is all zeros and no loss. */
@@ -224,6 +241,8 @@ export function decodeSlot(file: Buffer, at: number): Slot | 'unused' | 'damaged
       startOffset: Number(slot.readBigInt64BE(48)),
       leaderEpoch: slot.readInt32BE(56),
       tailDistrusted: (slot.readUInt16BE(6) & FLAG_DISTRUSTED) !== 0,
+      hasEpochs: (slot.readUInt16BE(6) & FLAG_HAS_EPOCHS) !== 0,
+      hasManifest: (slot.readUInt16BE(6) & FLAG_HAS_MANIFEST) !== 0,
       reservationStep: slot.readUInt32BE(60),
       snapshotOffset: Number(slot.readBigInt64BE(64)),
       snapshotHoldsTo: Number(slot.readBigInt64BE(72)),

@@ -5,7 +5,12 @@ import type { Native } from '@millrace/native';
 import { syncDirectory, writeFileAtomically } from './atomic-file.js';
 import { isLockName, lockDirectory } from './data-dir-lock.js';
 import { DataDirError, errnoOf } from './errors.js';
-import { readJsonFile, writeJsonFile } from './json-file.js';
+import {
+  COPY_SUFFIX,
+  healJsonFile,
+  readJsonFileOrCopy,
+  writeJsonFileAndCopy,
+} from './json-file.js';
 import { makeDirectories } from './make-directories.js';
 import { explained } from './no-permission.js';
 
@@ -13,6 +18,7 @@ import { explained } from './no-permission.js';
 export const FORMAT_VERSION = 1;
 
 export const META_FILE = 'meta.json';
+export const META_COPY = `${META_FILE}${COPY_SUFFIX}`;
 const CLEAN_FILE = 'clean';
 export const TOPICS_DIRECTORY = 'topics';
 
@@ -32,6 +38,8 @@ export class DataDir {
     readonly nodeId: number,
     /** The last broker on this directory stopped in good order. */
     readonly cleanStop: boolean,
+    /** There were topics when it was opened. */
+    readonly hadTopics: boolean,
     private readonly unlock: () => Promise<void>,
   ) {
     this.topicsPath = join(path, TOPICS_DIRECTORY);
@@ -55,9 +63,9 @@ export class DataDir {
     const unlock = await lockDirectory(path, native);
     try {
       const meta = await readOrMakeMeta(path);
-      await makeTopics(path);
+      const hadTopics = (await readdir(join(path, TOPICS_DIRECTORY))).length > 0;
       const cleanStop = await takeCleanMarker(path);
-      return new DataDir(path, meta.clusterId, meta.nodeId, cleanStop, unlock);
+      return new DataDir(path, meta.clusterId, meta.nodeId, cleanStop, hadTopics, unlock);
     } catch (error) {
       await unlock();
       throw error;
@@ -111,8 +119,9 @@ async function makeTopics(path: string): Promise<void> {
 
 async function readOrMakeMeta(path: string): Promise<Meta> {
   const metaPath = join(path, META_FILE);
-  const content = await readJsonFile(metaPath);
+  const content = await readJsonFileOrCopy(metaPath);
   if (content === undefined) return makeMeta(path, metaPath);
+  await checkTopics(path);
   const version = field(content, 'formatVersion');
   if (typeof version === 'number' && version > FORMAT_VERSION) {
     throw new DataDirError(
@@ -126,7 +135,20 @@ async function readOrMakeMeta(path: string): Promise<Meta> {
   if (version !== FORMAT_VERSION || typeof clusterId !== 'string' || typeof nodeId !== 'number') {
     throw new DataDirError('damaged', `${metaPath} does not describe a data directory`);
   }
+  await healJsonFile(metaPath, { formatVersion: version, clusterId, nodeId });
   return { formatVersion: version, clusterId, nodeId };
+}
+
+/** Where there is a meta.json the directory was made before it. */
+async function checkTopics(path: string): Promise<void> {
+  const topics = join(path, TOPICS_DIRECTORY);
+  try {
+    await access(topics);
+  } catch (cause) {
+    if (errnoOf(cause) !== 'ENOENT') throw cause;
+    const message = `${topics} is missing, and all topics with it; restore it from a backup`;
+    throw new DataDirError('damaged', message, { cause });
+  }
 }
 
 async function makeMeta(path: string, metaPath: string): Promise<Meta> {
@@ -135,14 +157,14 @@ async function makeMeta(path: string, metaPath: string): Promise<Meta> {
   await makeTopics(path);
   await syncAncestors(path);
   const meta = { formatVersion: FORMAT_VERSION, clusterId: randomUUID(), nodeId: 0 };
-  await writeJsonFile(metaPath, meta);
+  await writeJsonFileAndCopy(metaPath, meta);
   return meta;
 }
 
 /** A directory that holds other things is left as it is: not even a lock file is put there. */
 async function refuseForeign(path: string): Promise<void> {
   const names = await readdir(path);
-  if (names.includes(META_FILE)) return;
+  if (names.includes(META_FILE) || names.includes(META_COPY)) return;
   const foreign = names.filter((name) => !ownNames.has(name) && !isLockName(name));
   const topics = await readdir(join(path, TOPICS_DIRECTORY)).catch(() => []);
   if (foreign.length > 0 || topics.length > 0) {
@@ -156,7 +178,7 @@ async function refuseForeign(path: string): Promise<void> {
 }
 
 /** What may lie in a directory before it has a `meta.json`. */
-const ownNames = new Set([`${META_FILE}.tmp`, TOPICS_DIRECTORY, 'lost+found']);
+const ownNames = new Set([`${META_FILE}.tmp`, `${META_COPY}.tmp`, TOPICS_DIRECTORY, 'lost+found']);
 
 function field(content: unknown, name: string): unknown {
   if (typeof content !== 'object' || content === null) return undefined;

@@ -13,7 +13,7 @@ export interface LeaderEpoch {
   readonly previousEndOffset: number;
 }
 
-const FILE_NAME = 'epochs.json';
+export const EPOCHS_FILE = 'epochs.json';
 
 /** Every leader epoch of a partition's log, oldest first; kept in `epochs.json` beside it. */
 export class EpochHistory {
@@ -30,7 +30,7 @@ export class EpochHistory {
 
   /** @throws DataDirError `damaged` */
   static async load(directory: string): Promise<EpochHistory> {
-    const path = join(directory, FILE_NAME);
+    const path = join(directory, EPOCHS_FILE);
     const content = await readJsonFile(path);
     if (content === undefined) return new EpochHistory(path, []);
     if (!Array.isArray(content) || !content.every(isLeaderEpoch)) {
@@ -59,6 +59,11 @@ export class EpochHistory {
     return this.#epochs.some(
       (epoch) => epoch.startOffset === startOffset && epoch.previousEndOffset <= from,
     );
+  }
+
+  /** The epoch in which a batch at `offset` was written; 0 from before the first that is known. */
+  at(offset: number): number {
+    return this.#epochs.findLast(({ startOffset }) => startOffset <= offset)?.epoch ?? 0;
   }
 
   /**

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { ProtocolError } from '@millrace/protocol';
 
 /** Why a data directory cannot be opened. */
@@ -27,6 +28,36 @@ export class SegmentGoneError extends Error {
   constructor(path: string) {
     super(`${path} was removed or replaced meanwhile`);
   }
+}
+
+/** Stored data is not what it was when it was written. What lies before it can still be read. */
+export class CorruptLogError extends ProtocolError {
+  /**
+   * @param path the damaged file, or the one that is missing.
+   * @param position byte in it.
+   * @param problem what is wrong there; as in `there is no record batch`.
+   */
+  constructor(
+    readonly path: string,
+    readonly position: number,
+    readonly problem: string,
+    options: { readonly cause?: unknown } = {},
+  ) {
+    super(
+      'CORRUPT_LOG',
+      `${path} is damaged at byte ${position}: ${problem}; ${repairOf(path)}`,
+      options,
+    );
+  }
+}
+
+/** What an operator does about a damaged file in a partition's directory. */
+export function repairOf(path: string): string {
+  const dataDir = resolve(path, '../../../..');
+  return (
+    'stop the broker, and restore the file from a backup or see what can be kept with ' +
+    `\`millrace-broker verify ${dataDir} --repair\``
+  );
 }
 
 /**

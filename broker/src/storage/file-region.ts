@@ -14,3 +14,19 @@ export interface FileRegion {
   /** Lets go of the file: exactly once, when the region was sent or dropped. */
   release(): void;
 }
+
+/** What is known of the batches in a region without reading them: by the index, the epochs, the list of segments. */
+export interface RegionBatches {
+  /** Base offset of the first; -1: only its header says. */
+  readonly firstOffset: number;
+  /** Leader epochs that they may bear. */
+  readonly lowestEpoch: number;
+  readonly highestEpoch: number;
+  /** Each begins at the offset behind the one before: compaction was not here. */
+  readonly gapless: boolean;
+}
+
+/** A region of a log. */
+export interface LogRegion extends FileRegion {
+  readonly batches: RegionBatches;
+}

@@ -47,6 +47,46 @@ export async function readJsonFile(path: string): Promise<unknown> {
   return envelope.content;
 }
 
+/** Beside a file that is written seldom, and that nothing else could replace, lies another of the same content. */
+export const COPY_SUFFIX = '.copy';
+
+/** Replaces the metadata file at `path` and the copy beside it, durably, one after the other. */
+export async function writeJsonFileAndCopy(path: string, content: unknown): Promise<void> {
+  await writeJsonFile(path, content);
+  await writeJsonFile(`${path}${COPY_SUFFIX}`, content);
+}
+
+/**
+ * The content of the metadata file at `path`, or of its copy where it is damaged or gone; undefined when
+ * there is neither. Changes nothing.
+ * @throws DataDirError `damaged` when neither can be read.
+ */
+export async function readJsonFileOrCopy(path: string): Promise<unknown> {
+  const copy = `${path}${COPY_SUFFIX}`;
+  try {
+    return (await readJsonFile(path)) ?? (await readJsonFile(copy));
+  } catch (error) {
+    if (!(error instanceof DataDirError)) throw error;
+    // Of two that are damaged, the error names the one that counts.
+    const content = await readJsonFile(copy).catch(() => undefined);
+    if (content === undefined) throw error;
+    return content;
+  }
+}
+
+/** Makes the file at `path` and its copy say `content`, where one of them does not. */
+export async function healJsonFile(path: string, content: unknown): Promise<'sound' | 'healed'> {
+  const should = encodeJsonFile(content);
+  let outcome: 'sound' | 'healed' = 'sound';
+  for (const each of [path, `${path}${COPY_SUFFIX}`]) {
+    const is = await readFile(each, 'utf8').catch(() => undefined);
+    if (is === should) continue;
+    await writeFileAtomically(each, should);
+    outcome = 'healed';
+  }
+  return outcome;
+}
+
 function parse(text: string): Envelope | undefined {
   try {
     const value: unknown = JSON.parse(text);

@@ -104,6 +104,9 @@ export class LogEnd {
     try {
       if (this.#active === undefined) await ensureLogDirectory(this.log.directory);
       await this.#beginEpochAfterGap();
+      // With the next write: the reservation, where an epoch has just begun.
+      const { checkpoint, epochs } = this.log.state;
+      if (epochs.latest !== undefined) checkpoint.amend({ hasEpochs: true });
       if (!this.#ceiling.covers(this.#nextOffset + recordCount)) {
         await this.#ceiling.reserve(this.#nextOffset, recordCount, this.log.state.leaderEpoch);
       }

@@ -2,7 +2,8 @@ import { ProtocolError, RecordBatchView } from '@millrace/protocol';
 import type { ScannedBatch } from './batch-scanner.js';
 import type { ListedSegment } from './compaction/listed-segments.js';
 import type { EpochHistory } from './epoch-history.js';
-import type { FileRegion } from './file-region.js';
+import { CorruptLogError } from './errors.js';
+import type { FileRegion, LogRegion } from './file-region.js';
 import { indexAfter } from './segment-search.js';
 import type { Segment } from './segment.js';
 import { MAX_STORED_BATCH_BYTES } from './storage-config.js';
@@ -54,7 +55,7 @@ export async function readRegion(
   offset: number,
   maxBytes: number,
   atLeastOne: boolean,
-): Promise<FileRegion | undefined> {
+): Promise<LogRegion | undefined> {
   const { segments, end } = view;
   if (end === undefined || offset >= end.offset) return undefined;
   let from = offset;
@@ -65,15 +66,30 @@ export async function readRegion(
     from = Math.max(from, segment.baseOffset);
     const limit = visibleBytes(segment, end);
     if (limit === 0) continue;
-    const position = await segment.locate(offset, limit);
-    if (position === undefined) continue;
-    const region = await segment.region(position, limit, maxBytes, atLeastOne);
-    if (region !== undefined && segment === end.segment && endOf(region) === limit) {
-      segment.remember(end.offset, limit);
-    }
-    return region;
+    const gapless = segment.baseOffset >= view.cleanedTo;
+    const first = await segment.locate(offset, limit, gapless);
+    if (first === undefined) continue;
+    const region = await segment.region(first.position, limit, maxBytes, atLeastOne);
+    if (region === undefined) return undefined;
+    if (segment === end.segment && endOf(region) === limit) segment.remember(end.offset, limit);
+    const { firstOffset } = first;
+    const batches = { firstOffset, ...epochsOf(view, segment, gapless), gapless };
+    return Object.assign(region, { batches });
   }
   return undefined;
+}
+
+/** A segment is of one epoch, unless compaction has put several into one. */
+function epochsOf(
+  { epochs, segments }: LogView,
+  segment: Segment,
+  gapless: boolean,
+): { readonly lowestEpoch: number; readonly highestEpoch: number } {
+  const lowestEpoch = epochs.at(segment.baseOffset);
+  if (gapless) return { lowestEpoch, highestEpoch: lowestEpoch };
+  const next = segments[indexAfter(segments, segment.baseOffset)];
+  const last = (next?.baseOffset ?? Infinity) - 1;
+  return { lowestEpoch, highestEpoch: epochs.at(last) };
 }
 
 /** True when nothing is lost from `from` up to `baseOffset`, where a segment begins. */
@@ -110,10 +126,11 @@ export async function findTimestamp(
 }
 
 function missing(next: Segment, offset: number): ProtocolError {
-  return new ProtocolError(
-    'CORRUPT_LOG',
-    `${next.logPath}: the offsets from ${offset} up to its base offset ${next.baseOffset} are ` +
-      'missing: a segment before it was lost or shortened; restore it from a backup',
+  return new CorruptLogError(
+    next.logPath,
+    0,
+    `the offsets from ${offset} up to its base offset ${next.baseOffset} are missing: a segment ` +
+      'before it was lost or shortened',
   );
 }
 
@@ -147,8 +164,7 @@ function checkedBatch(segment: Segment, position: number, bytes: Buffer): Record
     return RecordBatchView.read(bytes, 0, { maxDecompressedBytes: MAX_UNPACKED_BYTES });
   } catch (cause) {
     if (!(cause instanceof ProtocolError)) throw cause;
-    const message = `${segment.logPath}: the record batch at byte ${position} is damaged: ${cause.message}`;
-    throw new ProtocolError('CORRUPT_LOG', message, { cause });
+    throw new CorruptLogError(segment.logPath, position, cause.message, { cause });
   }
 }
 

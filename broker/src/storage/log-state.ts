@@ -1,5 +1,6 @@
 import type { ListedSegment } from './compaction/listed-segments.js';
 import type { CheckpointFile } from './checkpoint.js';
+import type { CorruptLogError } from './errors.js';
 import type { EpochHistory } from './epoch-history.js';
 import type { ProducerStates } from './producer-states.js';
 import type { Segment } from './segment.js';
@@ -23,6 +24,10 @@ export interface LogState {
   readonly producers: ProducerStates;
   /** Where the stored snapshot of `producers` was taken, if it is still what they are. */
   readonly snapshotOffset: number | undefined;
+  /** What the start found below the checkpoint: the log is only read then, and its files stay as they are. */
+  readonly damage: CorruptLogError | undefined;
+  /** From this offset on up to `dataEndOffset` nothing is left; Infinity: the log reaches its end. */
+  readonly missingFrom: number;
   /** Bytes that recovery took off the end. */
   readonly cutBytes: number;
 }

@@ -1,7 +1,8 @@
 import type { BatchHeader, ByteChunks, ProtocolError } from '@millrace/protocol';
 import type { ListedSegment } from './compaction/listed-segments.js';
-import { isPassing, SegmentGoneError, storageFailure } from './errors.js';
-import type { FileRegion } from './file-region.js';
+import { writeDamage } from './damage.js';
+import { CorruptLogError, isPassing, SegmentGoneError, storageFailure } from './errors.js';
+import type { LogRegion } from './file-region.js';
 import type { LogEnvironment, LogOptions } from './log-environment.js';
 import { LogEnd } from './log-end.js';
 import type { AppendedAt } from './log-end.js';
@@ -27,6 +28,9 @@ export class Log {
   readonly #state: LogState;
   readonly #list: SegmentList;
   readonly #end: LogEnd;
+  #damage: CorruptLogError | undefined;
+  /** What was noticed is being written down. */
+  #notingDamage: Promise<void> | undefined;
 
   constructor(
     /** For messages: `topic-partition`. */
@@ -36,9 +40,10 @@ export class Log {
     private readonly environment: LogEnvironment,
     private settings: LogOptions,
     /** Called when more became durable, and when the log failed. */
-    onChange: () => void,
+    private readonly onChange: () => void,
   ) {
     this.#state = state;
+    this.#damage = state.damage;
     const fail = (what: string, error: unknown): void => this.#sync.fail(what, error);
     this.#list = new SegmentList(
       {
@@ -130,6 +135,14 @@ export class Log {
     return this.#sync.failure;
   }
 
+  /**
+   * What was found damaged of what had been on the device. What lies before it is served, and what lies
+   * behind to who asks for it; nothing is appended until an operator has decided.
+   */
+  get damage(): CorruptLogError | undefined {
+    return this.#damage;
+  }
+
   /** The offset up to which readers are served. */
   get highWatermark(): number {
     const appended = this.environment.config.visibility === 'appended';
@@ -174,12 +187,15 @@ export class Log {
     offset: number,
     maxBytes: number,
     atLeastOne: boolean,
-  ): Promise<FileRegion | undefined> {
+  ): Promise<LogRegion | undefined> {
     return this.#reading(`read of ${this.name} at offset ${offset}`, async () => {
       if (offset < this.startOffset || offset > this.nextOffset) {
         throw outOfRange(this.name, offset, this.startOffset, this.nextOffset);
       }
-      return readRegion(this.#view(), offset, maxBytes, atLeastOne);
+      const region = await readRegion(this.#view(), offset, maxBytes, atLeastOne);
+      const isMissing = offset >= this.#state.missingFrom && offset < this.dataEndOffset;
+      if (region === undefined && isMissing && this.#damage !== undefined) throw this.#damage;
+      return region;
     });
   }
 
@@ -199,11 +215,31 @@ export class Log {
       try {
         return await read();
       } catch (error) {
+        // Before a log is called damaged it is looked at twice.
+        const doubted = error instanceof CorruptLogError && attempt === 1;
         const again = error instanceof SegmentGoneError && attempt < MAX_READ_ATTEMPTS;
-        if (!again) throw storageFailure(what, error);
+        if (!again && !doubted) {
+          if (error instanceof CorruptLogError) this.noticeDamage(error);
+          throw storageFailure(what, error);
+        }
         await this.#list.swapped();
       }
     }
+  }
+
+  /** Takes notice of damage: the log takes no more appends, nor does a restart, until it is repaired. */
+  noticeDamage(damage: CorruptLogError): void {
+    if (this.#damage !== undefined || this.closed) return;
+    this.#damage = damage;
+    const { logger } = this.environment;
+    logger.error(
+      { err: damage, log: this.name },
+      `${this.name} takes no more appends: ${damage.message}`,
+    );
+    this.#notingDamage = writeDamage(this.directory, damage).catch((error: unknown) => {
+      logger.error({ err: error, log: this.name }, 'the damage could not be written down');
+    });
+    this.onChange();
   }
 
   /** See {@link SegmentList.sealed}. */
@@ -224,6 +260,10 @@ export class Log {
   /** See {@link SegmentList.replace}. */
   async replaceSegments(inputs: readonly Segment[], swap: SegmentSwap): Promise<void> {
     await this.#list.replace(inputs, swap, (old, by) => this.#sync.replaced(old, by));
+    const { checkpoint } = this.#state;
+    if (checkpoint.current?.hasManifest === true) return;
+    // So that a start notices when the manifest is lost. If it fails the next write says it.
+    await checkpoint.update({ hasManifest: true }).catch(() => undefined);
   }
 
   /**
@@ -232,8 +272,10 @@ export class Log {
    */
   async close(): Promise<void> {
     await this.#list.close();
+    await this.#notingDamage;
     try {
-      if (await this.#sync.settle()) this.#end.finished();
+      // What the start found damaged stays as it is, the checkpoint included.
+      if (this.#state.damage === undefined && (await this.#sync.settle())) this.#end.finished();
     } catch (error) {
       if (!isPassing(error)) this.#sync.fail('close of', error);
       throw this.failure ?? storageFailure(`close of ${this.name}`, error);
@@ -244,6 +286,7 @@ export class Log {
 
   /** Lets go of everything without writing: the topic was deleted. Waiters get `reason`. */
   async abandon(reason: ProtocolError): Promise<void> {
+    await this.#notingDamage;
     await Promise.all([this.#sync.abandon(reason), this.#list.close()]);
     await this.#letGo();
   }

@@ -33,7 +33,11 @@ export interface StorageOptions {
 export interface StorageStats {
   readonly topics: number;
   readonly partitions: number;
+  /** Left out, for their `topic.json` cannot be read. */
+  readonly unreadableTopics: number;
   readonly offlinePartitions: number;
+  /** They serve what is sound of them, and take no appends. */
+  readonly damagedPartitions: number;
   readonly segments: number;
   readonly logBytes: number;
   /** Descriptors of sealed segments kept open for readers. */
@@ -76,7 +80,9 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     logger,
   });
   try {
-    const producerIds = await ProducerIds.load(dataDir.path, config.producerIdBlock);
+    const producerIds = await ProducerIds.load(dataDir.path, config.producerIdBlock, {
+      ...{ isNew: !dataDir.hadTopics, nowMs: now(), logger },
+    });
     const environment = {
       native,
       persistence: choosePersistence(options.persist, config, (bytes) => disk.grew(bytes)),
@@ -171,7 +177,9 @@ class OpenStorage implements Storage {
     return {
       topics: topics.length,
       partitions: partitions.length,
+      unreadableTopics: this.topics.unreadableTopics,
       offlinePartitions: partitions.filter(({ state }) => state === 'offline').length,
+      damagedPartitions: partitions.filter(({ state }) => state === 'damaged').length,
       segments: partitions.reduce((sum, partition) => sum + partition.segmentCount, 0),
       logBytes: partitions.reduce((sum, partition) => sum + partition.sizeBytes, 0),
       openSegmentFiles: this.environment.files.openFiles,

@@ -1,8 +1,36 @@
 import { join } from 'node:path';
 import { DataDirError } from './errors.js';
 import { readJsonFile, writeJsonFile } from './json-file.js';
+import type { Logger } from 'pino';
 
 const FILE_NAME = 'producer-ids.json';
+
+/**
+ * More ids than a broker gives out in a millisecond: the time, in these units, is beyond every id that was
+ * given out before, also those that were chosen this way.
+ */
+const IDS_PER_MS = 1024;
+
+/** What is known of the directory besides. */
+export interface AboutDirectory {
+  /** It never held a topic, so that no id was given out. */
+  readonly isNew: boolean;
+  /** Milliseconds since the epoch. */
+  readonly nowMs: number;
+  readonly logger: Logger;
+}
+
+async function readNextId(path: string): Promise<number | 'missing' | 'damaged'> {
+  try {
+    const content = await readJsonFile(path);
+    if (content === undefined) return 'missing';
+    const isId = typeof content === 'number' && Number.isSafeInteger(content) && content >= 0;
+    return isId ? content : 'damaged';
+  } catch (error) {
+    if (error instanceof DataDirError) return 'damaged';
+    throw error;
+  }
+}
 
 /** Hands out producer ids, each once: blocks of them are reserved durably before the first is used. */
 export class ProducerIds {
@@ -19,15 +47,27 @@ export class ProducerIds {
     this.#reservedTo = start;
   }
 
-  /** @throws DataDirError `damaged` */
-  static async load(dataDir: string, block: number): Promise<ProducerIds> {
+  /**
+   * Goes on behind the ids that were reserved. Where it is not known which those were, it goes on where
+   * none can have been: an id that two producers have makes the batches of one look like repeats.
+   */
+  static async load(dataDir: string, block: number, about: AboutDirectory): Promise<ProducerIds> {
     const path = join(dataDir, FILE_NAME);
-    const content = await readJsonFile(path);
-    if (content === undefined) return new ProducerIds(path, block, 0);
-    if (typeof content !== 'number' || !Number.isSafeInteger(content) || content < 0) {
-      throw new DataDirError('damaged', `${path} does not hold the next producer id`);
+    const stored = await readNextId(path);
+    if (typeof stored === 'number') return new ProducerIds(path, block, stored);
+    if (stored === 'damaged' || !about.isNew) {
+      const next = about.nowMs * IDS_PER_MS;
+      const what = `${path} was ${stored === 'damaged' ? 'damaged' : 'lost'}`;
+      about.logger.warn(
+        { next },
+        `${what}: producer ids go on far beyond those that were given out`,
+      );
+      await writeJsonFile(path, next);
+      return new ProducerIds(path, block, next);
     }
-    return new ProducerIds(path, block, content);
+    // From the beginning: so that it is noticed when it is lost.
+    await writeJsonFile(path, 0);
+    return new ProducerIds(path, block, 0);
   }
 
   /** True when the id was given out, or may have been before a restart. */

@@ -1,6 +1,6 @@
-import { ProtocolError } from '@millrace/protocol';
 import type { Checkpoint, CheckpointFile } from './checkpoint.js';
 import type { EpochHistory } from './epoch-history.js';
+import { CorruptLogError } from './errors.js';
 import type { LogEnvironment } from './log-environment.js';
 import { readProducerSnapshot } from './producer-snapshot-file.js';
 import { ProducerStates } from './producer-states.js';
@@ -26,11 +26,7 @@ export async function rebuildProducers(
   { epochs, checkpoint }: { readonly epochs: EpochHistory; readonly checkpoint: CheckpointFile },
   environment: LogEnvironment,
 ): Promise<RecoveredProducers> {
-  const { config } = environment;
-  const states = new ProducerStates({
-    maxProducers: config.maxProducersPerPartition,
-    expirationMs: config.producerExpirationMs,
-  });
+  const states = noProducers(environment);
   // The segments may be gone, and the producers of what they held still go on.
   if (endOffset === 0) return { states, snapshotOffset: undefined };
   const snapshot = await readProducerSnapshot(directory, environment);
@@ -50,19 +46,25 @@ export async function rebuildProducers(
   for (const [i, segment] of segments.entries()) {
     const next = segments[i + 1];
     if (next !== undefined && next.baseOffset <= from) continue;
-    const position = await segment.locate(from, segment.sizeBytes);
-    if (position === undefined) continue;
-    const walkedTo = await segment.forEachBatch(position, segment.sizeBytes, ({ header }) => {
+    const first = await segment.locate(from, segment.sizeBytes);
+    if (first === undefined) continue;
+    const walkedTo = await segment.forEachBatch(first.position, segment.sizeBytes, ({ header }) => {
       states.record(header, header.baseOffset, 0, nowMs);
     });
     if (walkedTo < segment.sizeBytes) {
-      throw new ProtocolError(
-        'CORRUPT_LOG',
-        `${segment.logPath}: there is no record batch at byte ${walkedTo}, where one must start`,
-      );
+      const problem = 'there is no record batch, where one must start';
+      throw new CorruptLogError(segment.logPath, walkedTo, problem);
     }
   }
   return recovered();
+}
+
+/** The producers of a log of which nothing is known. */
+export function noProducers({ config }: LogEnvironment): ProducerStates {
+  return new ProducerStates({
+    maxProducers: config.maxProducersPerPartition,
+    expirationMs: config.producerExpirationMs,
+  });
 }
 
 /** Up to where the log was looked through, and nothing found that the snapshot lacks. */

@@ -2,11 +2,12 @@ import { join } from 'node:path';
 import { ProtocolError } from '@millrace/protocol';
 import { CheckpointFile } from './checkpoint.js';
 import type { Checkpoint } from './checkpoint.js';
-import { lostSegments, reportLost } from './compaction/listed-segments.js';
+import { damageOf, lostSegments } from './compaction/listed-segments.js';
 import { CLEANED_ENDING, emptyManifest, recoverCompaction } from './compaction/manifest.js';
 import type { CleanedPart } from './compaction/manifest.js';
 import { EpochHistory } from './epoch-history.js';
-import { DataDirError } from './errors.js';
+import { readDamage } from './damage.js';
+import { CorruptLogError, DataDirError, repairOf } from './errors.js';
 import type { LogEnvironment, LogOptions } from './log-environment.js';
 import {
   CHECKPOINT_FILE,
@@ -15,21 +16,19 @@ import {
   namesIn,
   removeSegmentFiles,
 } from './log-files.js';
-import type { FoundSegment } from './log-files.js';
 import type { LogState } from './log-state.js';
-import { rebuildProducers } from './producer-recovery.js';
+import { checkMetadata, findLost } from './lost-data.js';
+import type { FoundLog } from './lost-data.js';
+import { noProducers, rebuildProducers } from './producer-recovery.js';
+import type { RecoveredProducers } from './producer-recovery.js';
 import { ProducerSnapshots } from './producer-snapshots.js';
 import { Segment } from './segment.js';
 import { recoverTail } from './tail-recovery.js';
 import type { LogEnd } from './tail-recovery.js';
 
 /** A log's directory as it was left. */
-interface Found {
+interface Found extends FoundLog {
   readonly name: string;
-  readonly directory: string;
-  readonly checkpoint: CheckpointFile;
-  readonly epochs: EpochHistory;
-  readonly segments: readonly FoundSegment[];
   /** Where compaction may have taken offsets away. */
   readonly cleaned: CleanedPart;
 }
@@ -37,8 +36,9 @@ interface Found {
 /**
  * Reads a partition's directory. After an unclean stop everything past the checkpoint is checked, the
  * first bad batch ends the log there, what is cut is kept beside it, and the rest is synced before this
- * resolves. Below the checkpoint nothing is ever cut.
- * @throws ProtocolError CORRUPT_LOG when what must be there is missing or damaged.
+ * resolves. Below the checkpoint nothing is ever cut: where something is missing there, the log comes up
+ * damaged, and what is left of it can be read.
+ * @throws ProtocolError CORRUPT_LOG when what tells of the log is missing or damaged.
  */
 export async function recoverLog(
   name: string,
@@ -49,20 +49,20 @@ export async function recoverLog(
 ): Promise<LogState> {
   const found = await readDirectory(name, directory);
   const { current } = found.checkpoint;
-  if (current === undefined && found.segments.length > 0) {
-    throw corrupt(`${directory} has segments but no ${CHECKPOINT_FILE}: it was lost`);
-  }
+  checkMetadata(found);
   // With a slot lost, the checkpoint may be the one before the last: what it says can be too little.
   const { slotLost } = found.checkpoint;
   const trusted = current !== undefined && cleanStop && !current.tailDistrusted && !slotLost;
   const ceiling = (current?.ceiling ?? 0) + (slotLost ? (current?.reservationStep ?? 0) : 0);
-  if (current !== undefined) checkReachesCheckpoint(found, current);
+  const lost = current && (await findLost(found, current, environment, options));
   const end =
     current === undefined
       ? { segmentBase: 0, position: 0, offset: 0, cutBytes: 0, changed: false }
-      : trusted
-        ? cleanEnd(current)
-        : await recoverTail(found, { ...current, ceiling }, environment);
+      : lost?.end !== undefined
+        ? lost.end
+        : trusted
+          ? cleanEnd(current)
+          : await recoverTail(found, { ...current, ceiling }, environment);
   const present = end.changed
     ? await findSegments(directory, await namesIn(directory))
     : found.segments;
@@ -80,22 +80,24 @@ export async function recoverLog(
   );
   const nextOffset = Math.max(end.offset, ceiling);
   const leaderEpoch = leaderEpochAt(nextOffset, end.offset, found);
-  const { states, snapshotOffset } = await rebuildProducers(
-    ...([directory, all, end.offset, found, environment] as const),
+  const cleaned = lostSegments(found.cleaned.segments, all, startOffset);
+  const gone = lost?.damage ?? damageOf(directory, cleaned);
+  const { states, snapshotOffset, damage } = await producersOf(
+    ...([found, all, end.offset, gone, environment] as const),
   );
   const snapshots = new ProducerSnapshots(directory, {
     ...{ producers: states, snapshotOffset, dataEndOffset: end.offset, leaderEpoch },
   });
   const leftovers = leftoversOf(all, startOffset, current?.segmentBase ?? 0);
-  await removeLeftovers(found, leftovers, snapshots, end.offset, environment);
+  if (damage === undefined) {
+    await removeLeftovers(found, leftovers, snapshots, end.offset, environment);
+  } else report(found, damage, environment);
   const segments = all.slice(leftovers.length);
-  const lost = lostSegments(found.cleaned.segments, segments, startOffset);
-  reportLost(directory, lost, environment.logger);
   return {
     segments,
     startOffset,
     cleanedTo: found.cleaned.cleanedTo,
-    lostSegments: lost,
+    lostSegments: cleaned,
     dataEndOffset: end.offset,
     nextOffset,
     leaderEpoch,
@@ -103,6 +105,8 @@ export async function recoverLog(
     epochs: found.epochs,
     producers: states,
     snapshotOffset: snapshots.completeOffset,
+    damage,
+    missingFrom: lost?.missingFrom ?? Infinity,
     cutBytes: end.cutBytes,
   };
 }
@@ -115,14 +119,15 @@ async function readDirectory(name: string, directory: string): Promise<Found> {
     );
     // Before the segments are looked at: it ends what a crash interrupted.
     const cleaned = compacted ? await recoverCompaction(directory) : emptyManifest;
+    const left = compacted ? await namesIn(directory) : names;
     const [checkpoint, epochs, segments] = await Promise.all([
       CheckpointFile.load(join(directory, CHECKPOINT_FILE)),
       EpochHistory.load(directory),
-      findSegments(directory, compacted ? await namesIn(directory) : names),
+      findSegments(directory, left),
     ]);
-    return { name, directory, checkpoint, epochs, segments, cleaned };
+    return { name, directory, checkpoint, epochs, segments, names: left, cleaned };
   } catch (error) {
-    if (error instanceof DataDirError) throw corrupt(error.message, error);
+    if (error instanceof DataDirError) throw unreadable(error, directory);
     throw error;
   }
 }
@@ -176,29 +181,37 @@ async function removeLeftovers(
   }
 }
 
-/** Everything below the checkpoint was on the device: if it is gone, that is damage, not a tail. */
-function checkReachesCheckpoint(found: Found, checkpoint: Checkpoint): void {
-  const { segmentBase, position, startOffset, endOffset } = checkpoint;
-  const first = found.segments[0]?.baseOffset ?? endOffset;
-  // The start may lie beyond what was synced: records can be deleted up to the end. Compaction explains
-  // no gap here, for what it writes begins where its first segment did.
-  const explained = first <= startOffset || found.epochs.isGap(startOffset, first);
-  if (endOffset > startOffset && !explained) {
-    throw corrupt(
-      `${found.directory}: the log begins at offset ${startOffset}, but its first segment is ` +
-        `missing: there is none before offset ${first}`,
-    );
-  }
-  if (position === 0) return;
-  const segment = found.segments.find(({ baseOffset }) => baseOffset === segmentBase);
-  if (segment !== undefined && segment.fileBytes >= position) return;
-  throw corrupt(
-    segment === undefined
-      ? `${found.directory}: the segment with base offset ${segmentBase} is missing`
-      : `${segment.path} ends at byte ${segment.fileBytes}, but was synced up to ${position}`,
-  );
+interface KnownProducers extends RecoveredProducers {
+  readonly damage: CorruptLogError | undefined;
 }
 
-function corrupt(message: string, cause?: unknown): ProtocolError {
-  return new ProtocolError('CORRUPT_LOG', message, cause === undefined ? {} : { cause });
+/** Of a log that takes no appends none need be known. */
+async function producersOf(
+  found: Found,
+  segments: readonly Segment[],
+  endOffset: number,
+  lost: CorruptLogError | undefined,
+  environment: LogEnvironment,
+): Promise<KnownProducers> {
+  const damage = lost ?? (await readDamage(found.directory));
+  const none = { states: noProducers(environment), snapshotOffset: undefined };
+  if (damage !== undefined) return { ...none, damage };
+  try {
+    const { directory } = found;
+    const known = await rebuildProducers(directory, segments, endOffset, found, environment);
+    return { ...known, damage: undefined };
+  } catch (error) {
+    if (!(error instanceof CorruptLogError)) throw error;
+    return { ...none, damage: error };
+  }
+}
+
+function report({ name }: Found, damage: CorruptLogError, { logger }: LogEnvironment): void {
+  const what = 'what is sound of it is served, and it takes no appends';
+  logger.error({ err: damage, log: name }, `${name}: ${damage.message}; until then ${what}`);
+}
+
+function unreadable(error: DataDirError, directory: string): ProtocolError {
+  const message = `${error.message}; ${repairOf(join(directory, CHECKPOINT_FILE))}`;
+  return new ProtocolError('CORRUPT_LOG', message, { cause: error });
 }

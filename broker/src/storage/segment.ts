@@ -1,9 +1,9 @@
 import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ProtocolError } from '@millrace/protocol';
+import type { ProtocolError } from '@millrace/protocol';
 import type { ScannedBatch } from './batch-scanner.js';
 import { walkBatches } from './batch-walk.js';
-import { SegmentGoneError } from './errors.js';
+import { CorruptLogError, SegmentGoneError } from './errors.js';
 import type { FileRegion } from './file-region.js';
 import type { LogEnvironment } from './log-environment.js';
 import { readIndexFile, readLastIndexEntry } from './index-file.js';
@@ -12,6 +12,12 @@ import type { StorageFile } from './persistence/file.js';
 import { RememberedPositions } from './remembered-positions.js';
 import { indexFileName, logFileName } from './segment-name.js';
 import type { SharedFile } from './shared-file.js';
+
+/** Where a batch starts, and the base offset that it has. */
+export interface LocatedBatch {
+  readonly position: number;
+  readonly firstOffset: number;
+}
 
 /** Reads of a walk through a whole segment. */
 const WALK_WINDOW_BYTES = 1024 * 1024;
@@ -157,25 +163,35 @@ export class Segment {
   }
 
   /**
-   * Where the batch starts that holds `offset` or, after a gap, the first beyond it; undefined when the
-   * segment ends before. `end` is where the visible data ends.
-   * @throws ProtocolError CORRUPT_LOG when the batches end before `end`.
+   * The batch that holds `offset` or, after a gap, the first beyond it; undefined when the segment ends
+   * before. `end` is where the visible data ends.
+   *
+   * Base offsets are not covered by the checksums of batches. Those walked over are compared with the
+   * index, which has its own, and with each other.
+   * @param gapless each batch begins behind the one before; false where compaction may have been.
+   * @throws ProtocolError CORRUPT_LOG when the batches end before `end`, or do not follow each other.
    */
-  async locate(offset: number, end: number): Promise<number | undefined> {
-    if (offset <= this.baseOffset) return end > 0 ? 0 : undefined;
+  async locate(offset: number, end: number, gapless = false): Promise<LocatedBatch | undefined> {
+    if (offset <= this.baseOffset && gapless) return at(0, this.baseOffset, end);
     const remembered = this.#positions.get(offset);
-    if (remembered !== undefined) return remembered < end ? remembered : undefined;
+    if (remembered !== undefined) return at(remembered, offset, end);
     const index = await this.index();
     const entry = index.floorOffset(offset);
-    if (entry?.offset === offset) return entry.position < end ? entry.position : undefined;
+    if (entry?.offset === offset) return at(entry.position, offset, end);
     const from = entry?.position ?? 0;
     let walkedTo = Math.min(from, end);
+    let least = entry?.offset ?? this.baseOffset;
     const found = await this.#walk(from, end, ({ header, position }) => {
+      const { baseOffset, lastOffsetDelta } = header;
+      if (baseOffset < least || (gapless && baseOffset > least)) {
+        throw this.#wrongOffset(position, baseOffset, least, gapless);
+      }
       walkedTo = position + header.sizeBytes;
-      return header.baseOffset + header.lastOffsetDelta >= offset;
+      least = baseOffset + lastOffsetDelta + 1;
+      return least > offset;
     });
     if (found === undefined && walkedTo < end) throw this.#noBatchAt(walkedTo);
-    return found?.position;
+    return found && { position: found.position, firstOffset: found.header.baseOffset };
   }
 
   /**
@@ -349,17 +365,31 @@ export class Segment {
   #checkReaches(file: StorageFile, end: number): void {
     const sizeBytes = file.size();
     if (sizeBytes >= end) return;
-    throw new ProtocolError(
-      'CORRUPT_LOG',
-      `${this.logPath}: the file ends at byte ${sizeBytes}, where it held batches up to ${end}: it ` +
-        'was cut while it was in use; restore it from a backup',
+    throw new CorruptLogError(
+      this.logPath,
+      sizeBytes,
+      `the file ends there, where it held batches up to ${end}: it was cut while it was in use`,
+    );
+  }
+
+  #wrongOffset(position: number, is: number, least: number, gapless: boolean): ProtocolError {
+    const must = gapless ? `${least} must follow` : `at least ${least} must follow`;
+    return new CorruptLogError(
+      this.logPath,
+      position,
+      `the record batch has base offset ${is}, where ${must}`,
     );
   }
 
   #noBatchAt(position: number): ProtocolError {
-    return new ProtocolError(
-      'CORRUPT_LOG',
-      `${this.logPath}: there is no record batch at byte ${position}, where one must start`,
+    return new CorruptLogError(
+      this.logPath,
+      position,
+      'there is no record batch, where one must start',
     );
   }
+}
+
+function at(position: number, firstOffset: number, end: number): LocatedBatch | undefined {
+  return position < end ? { position, firstOffset } : undefined;
 }

@@ -9,6 +9,7 @@ import type { FoundSegment } from './log-files.js';
 import { openStorageFile } from './persistence/file.js';
 import { MAX_STORED_BATCH_BYTES } from './storage-config.js';
 import { checkTail, endOfContent } from './tail-check.js';
+import { unusedName } from './unused-name.js';
 
 /** Where the log ends after its tail was looked at. */
 export interface LogEnd {
@@ -19,6 +20,9 @@ export interface LogEnd {
   /** Files are not as they were found any more. */
   readonly changed: boolean;
 }
+
+/** What recovery needs besides. */
+export type TailEnvironment = Pick<LogEnvironment, 'native' | 'logger'>;
 
 /** Which log it is, and how its directory was found. */
 export interface FoundTail {
@@ -37,7 +41,7 @@ export interface FoundTail {
 export async function recoverTail(
   found: FoundTail,
   checkpoint: Checkpoint,
-  environment: LogEnvironment,
+  environment: TailEnvironment,
 ): Promise<LogEnd> {
   const tail = found.segments.filter(({ baseOffset }) => baseOffset >= checkpoint.segmentBase);
   let end: LogEnd = {
@@ -106,7 +110,7 @@ async function recoverSegment(
   segment: FoundSegment,
   before: LogEnd,
   checkpoint: Checkpoint,
-  environment: LogEnvironment,
+  environment: TailEnvironment,
 ): Promise<LogEnd> {
   const continues = segment.baseOffset === before.segmentBase;
   const from = continues ? before.position : 0;
@@ -124,7 +128,7 @@ async function recoverSegment(
     const contentEnd = endOfContent(file, checked.end);
     const cutBytes = contentEnd - checked.end;
     if (cutBytes > 0) {
-      const keptAs = `${segment.path}.${checked.end}.cut`;
+      const keptAs = await unusedName(`${segment.path}.${checked.end}.cut`);
       await keepBeside(segment.path, keptAs, checked.end, contentEnd);
       environment.logger.warn(
         { log: found.name, file: segment.path, position: checked.end, cutBytes, keptAs },
@@ -152,8 +156,8 @@ async function keepBeside(path: string, keptAs: string, start: number, end: numb
 }
 
 /** Takes a whole segment that lies behind the end of the log out of it. */
-async function setAside(segment: FoundSegment, environment: LogEnvironment): Promise<number> {
-  const keptAs = `${segment.path}.cut`;
+async function setAside(segment: FoundSegment, environment: TailEnvironment): Promise<number> {
+  const keptAs = await unusedName(`${segment.path}.cut`);
   await rename(segment.path, keptAs);
   environment.logger.warn(
     { file: segment.path, keptAs, cutBytes: segment.fileBytes },

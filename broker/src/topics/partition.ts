@@ -1,6 +1,6 @@
 import { inspectBatches, ProtocolError, stampAppendTime } from '@millrace/protocol';
-import type { BatchHeader, ByteChunks } from '@millrace/protocol';
-import type { FileRegion } from '../storage/file-region.js';
+import type { BatchHeader, ByteChunks, PartitionState } from '@millrace/protocol';
+import type { LogRegion } from '../storage/file-region.js';
 import type { Log } from '../storage/log.js';
 import type { LogEnvironment } from '../storage/log-environment.js';
 import type { AppendedBatch } from '../storage/producer-states.js';
@@ -90,13 +90,15 @@ export class Partition {
     return this.#log?.segmentCount ?? 0;
   }
 
-  get state(): 'online' | 'offline' {
-    return this.problem === undefined ? 'online' : 'offline';
+  /** `damaged`: what is sound of it is served, and nothing is appended. */
+  get state(): PartitionState {
+    if ((this.#problem ?? this.#log?.failure) !== undefined) return 'offline';
+    return this.#log?.damage === undefined ? 'online' : 'damaged';
   }
 
-  /** Why the partition is offline. */
+  /** Why the partition is not online. */
   get problem(): ProtocolError | undefined {
-    return this.#problem ?? this.#log?.failure;
+    return this.#problem ?? this.#log?.failure ?? this.#log?.damage;
   }
 
   /**
@@ -128,7 +130,7 @@ export class Partition {
     offset: number,
     maxBytes: number,
     atLeastOne: boolean,
-  ): Promise<FileRegion | undefined> {
+  ): Promise<LogRegion | undefined> {
     return this.#orWhyGone(this.#openLog().read(offset, maxBytes, atLeastOne));
   }
 
@@ -174,7 +176,8 @@ export class Partition {
     this.notify();
     await this.#queue?.catch(() => undefined);
     await this.#log?.close();
-    return this.#log !== undefined && this.#log.failure === undefined;
+    const { damage, failure } = this.#log ?? {};
+    return this.#log !== undefined && failure === undefined && damage === undefined;
   }
 
   /** The topic is deleted: everything that waits or comes later gets `reason`. */
@@ -203,7 +206,8 @@ export class Partition {
 
   #usableLog(): Log {
     const log = this.#openLog();
-    if (log.failure !== undefined) throw log.failure;
+    const problem = log.failure ?? log.damage;
+    if (problem !== undefined) throw problem;
     return log;
   }
 

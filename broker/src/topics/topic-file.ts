@@ -1,11 +1,20 @@
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { Logger } from 'pino';
 import { syncDirectory } from '../storage/atomic-file.js';
 import { DataDirError } from '../storage/errors.js';
-import { readJsonFile, writeJsonFile } from '../storage/json-file.js';
+import {
+  COPY_SUFFIX,
+  healJsonFile,
+  readJsonFile,
+  writeJsonFileAndCopy,
+} from '../storage/json-file.js';
 import type { ConfigOverrides } from './topic-config.js';
 
-const TOPIC_FILE = 'topic.json';
+export const TOPIC_FILE = 'topic.json';
+export const TOPIC_COPY = `${TOPIC_FILE}${COPY_SUFFIX}`;
+/** Names of partitions' directories. */
+export const PARTITION_NAME = /^(0|[1-9]\d*)$/;
 /** A directory on its way in: never a topic. */
 export const NEW_SUFFIX = '.new';
 
@@ -25,7 +34,7 @@ export async function storeNewTopic(path: string, spec: TopicSpec): Promise<void
   const temporary = `${path}${NEW_SUFFIX}`;
   try {
     await mkdir(temporary);
-    await writeJsonFile(join(temporary, TOPIC_FILE), spec);
+    await writeJsonFileAndCopy(join(temporary, TOPIC_FILE), spec);
     await rename(temporary, path);
     await syncDirectory(dirname(path));
   } catch (error) {
@@ -48,26 +57,77 @@ export async function storeTopicChange(
 ): Promise<void> {
   const file = join(path, TOPIC_FILE);
   try {
-    await writeJsonFile(file, to);
+    await writeJsonFileAndCopy(file, to);
   } catch (error) {
     // It may have its name already and only not be durable: a refused change must not show later.
-    await writeJsonFile(file, from).catch(() => undefined);
+    await writeJsonFileAndCopy(file, from).catch(() => undefined);
     throw error;
   }
 }
 
 /**
- * What is stored of the topic in directory `path`.
+ * What is stored of the topic in directory `path`: in `topic.json` or, where that cannot be read, in its
+ * copy.
  * @throws DataDirError `damaged`
  */
 export async function loadTopicSpec(path: string): Promise<TopicSpec> {
   const file = join(path, TOPIC_FILE);
-  const spec = decodeSpec(await readJsonFile(file));
+  const spec = await readSpec(file);
   if (spec !== undefined) return spec;
+  const copy = await readSpec(join(path, TOPIC_COPY));
+  if (copy !== undefined) return withPartitionsIn(path, copy);
   throw new DataDirError(
     'damaged',
     `${file} is missing or does not describe a topic; restore it from a backup`,
   );
+}
+
+/**
+ * The same for a broker that starts: makes `topic.json` and its copy alike. Undefined, and reported, where
+ * nothing tells what the topic is: the others must not wait for it.
+ */
+export async function loadOrReport(path: string, logger: Logger): Promise<TopicSpec | undefined> {
+  try {
+    const spec = await loadTopicSpec(path);
+    const outcome = await healTopicFile(path, spec).catch((error: unknown) => {
+      logger.warn({ err: error, path }, 'topic.json and its copy could not be made alike');
+    });
+    if (outcome === 'healed') {
+      logger.warn({ topic: spec.name, path }, 'topic.json was made anew from what was left of it');
+    }
+    return spec;
+  } catch (error) {
+    if (!(error instanceof DataDirError)) throw error;
+    logger.error(
+      { err: error, path },
+      `a topic is left out, its data stays as it is: ${error.message}`,
+    );
+    return undefined;
+  }
+}
+
+/**
+ * Writes `topic.json` and its copy anew where one is not what `spec` says: the other was lost or damaged,
+ * or a crash came between the two.
+ */
+async function healTopicFile(path: string, spec: TopicSpec): Promise<'sound' | 'healed'> {
+  return healJsonFile(join(path, TOPIC_FILE), spec);
+}
+
+async function readSpec(file: string): Promise<TopicSpec | undefined> {
+  try {
+    return decodeSpec(await readJsonFile(file));
+  } catch (error) {
+    if (error instanceof DataDirError) return undefined;
+    throw error;
+  }
+}
+
+/** A copy may be from before partitions were added: those with a directory are there. */
+async function withPartitionsIn(path: string, spec: TopicSpec): Promise<TopicSpec> {
+  const indexes = (await readdir(path)).filter((name) => PARTITION_NAME.test(name)).map(Number);
+  const partitions = indexes.reduce((most, index) => Math.max(most, index + 1), spec.partitions);
+  return partitions === spec.partitions ? spec : { ...spec, partitions };
 }
 
 function decodeSpec(content: unknown): TopicSpec | undefined {

@@ -12,7 +12,7 @@ import { openPartition } from './open-partition.js';
 import type { Partition } from './partition.js';
 import { changeOverrides, resolveTopicConfig } from './topic-config.js';
 import type { ConfigChange, TopicConfig } from './topic-config.js';
-import { loadTopicSpec, NEW_SUFFIX, storeNewTopic, storeTopicChange } from './topic-file.js';
+import { loadOrReport, NEW_SUFFIX, storeNewTopic, storeTopicChange } from './topic-file.js';
 import type { TopicSpec } from './topic-file.js';
 import { TopicLimits } from './topic-limits.js';
 import { loadTopic, OpenTopic } from './topic.js';
@@ -41,6 +41,7 @@ export class TopicRegistry {
   readonly #turns = new NameTurns();
   readonly #removals: DirectoryRemovals;
   readonly #limits: TopicLimits;
+  #unreadable = 0;
   readonly #deletedListeners = new Set<(topicId: string) => void>();
 
   private constructor(
@@ -90,6 +91,11 @@ export class TopicRegistry {
   list(): readonly Topic[] {
     this.#list ??= [...this.#byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
     return this.#list;
+  }
+
+  /** Topics that are left out, for nothing tells what they are. */
+  get unreadableTopics(): number {
+    return this.#unreadable;
   }
 
   get partitionCount(): number {
@@ -223,7 +229,8 @@ export class TopicRegistry {
     await this.#turns.close();
     const partitions = this.list().flatMap((topic) => topic.partitions);
     const failures: unknown[] = [];
-    let inGoodOrder = true;
+    // Nobody has looked after what was left out.
+    let inGoodOrder = this.#unreadable === 0;
     await forEachConcurrently(partitions, OPEN_CONCURRENCY, async (partition) => {
       try {
         if (!(await partition.close())) inGoodOrder = false;
@@ -237,7 +244,11 @@ export class TopicRegistry {
   }
 
   async #load(path: string, id: string): Promise<void> {
-    const spec = await loadTopicSpec(path);
+    const spec = await loadOrReport(path, this.environment.logger);
+    if (spec === undefined) {
+      this.#unreadable += 1;
+      return;
+    }
     const other = this.#byName.get(spec.name);
     if (other !== undefined) {
       throw new DataDirError(

@@ -1,4 +1,4 @@
-import { FetchedBatch, type BatchMessages } from './fetched-batch.js';
+import { corrupt, FetchedBatch, type BatchMessages } from './fetched-batch.js';
 import type { Message } from './message.js';
 import type { PartitionReader, PendingBatch } from './partition-reader.js';
 
@@ -62,6 +62,9 @@ export class Delivery {
     const { reader, buffer, position, fromOffset, highWatermark } = pending;
     const { topic, partition } = reader;
     const origin = { topic, partition, fromOffset, highWatermark };
+    if (pending.problem !== undefined) {
+      throw corrupt(origin, fromOffset, new Error(pending.problem));
+    }
     const batch = FetchedBatch.read(buffer, position, origin, this.#checkCrc);
     // The log was cut off behind what was prefetched.
     if (batch.baseOffset < reader.position) reader.setPosition(batch.baseOffset);

@@ -188,7 +188,7 @@ export class Fetcher {
       if (reader.epoch !== epoch) continue;
       if (row.errorCode !== 0) firstError ??= this.#onRowError(reader, row, broker);
       else if (row.byteLength > 0) {
-        const batches = reader.cut(bytes.subarray(start, position), row.highWatermark);
+        const batches = reader.cut(bytes.subarray(start, position), row);
         this.#callbacks.onBatches(reader, batches);
       } else {
         reader.urgent = false;

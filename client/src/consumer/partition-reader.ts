@@ -1,4 +1,5 @@
 import { BATCH_OVERHEAD_BYTES, readBatchHeader } from '@millrace/protocol';
+import { BatchChain, type FetchedRow } from './batch-chain.js';
 import { corrupt } from './fetched-batch.js';
 
 /** A batch that was fetched and not yet taken; it is read and checked when it is. */
@@ -10,6 +11,8 @@ export interface PendingBatch {
   /** The first offset of it that is wanted. */
   readonly fromOffset: number;
   readonly highWatermark: number;
+  /** What is wrong with its place in the log, which its checksum does not cover. */
+  readonly problem?: string;
 }
 
 /** In the place of an epoch: no fetch is under way. */
@@ -115,13 +118,16 @@ export class PartitionReader {
 
   /**
    * Cuts fetched bytes into batches and moves the position behind them. A batch that is wholly
-   * before the position is left out, and so is a partial one at the end.
+   * before the position is left out, and so is a partial one at the end. The first that cannot follow
+   * those before it is the last: whoever takes it gets the error.
    *
    * @throws CorruptMessageError when the bytes bring the position no further.
    */
-  cut(bytes: Buffer, highWatermark: number): PendingBatch[] {
+  cut(bytes: Buffer, row: FetchedRow): PendingBatch[] {
+    const { highWatermark } = row;
     const batches: PendingBatch[] = [];
     const startOffset = this.fetchOffset;
+    const chain = new BatchChain(row, startOffset);
     let position = 0;
     while (position + BATCH_OVERHEAD_BYTES <= bytes.length) {
       const header = readBatchHeader(bytes, position);
@@ -130,6 +136,10 @@ export class PartitionReader {
       const sane = sizeBytes >= BATCH_OVERHEAD_BYTES && Number.isSafeInteger(nextOffset);
       if (!sane || header.lastOffsetDelta < 0 || header.baseOffset < 0) {
         return this.#endInDamage(batches, bytes, position, highWatermark);
+      }
+      const problem = chain.problemOf(header);
+      if (problem !== undefined) {
+        return this.#endInDamage(batches, bytes, position, highWatermark, problem);
       }
       if (position + sizeBytes > bytes.length) break;
       if (nextOffset > this.fetchOffset) {
@@ -155,9 +165,11 @@ export class PartitionReader {
     bytes: Buffer,
     position: number,
     highWatermark: number,
+    problem?: string,
   ): PendingBatch[] {
     this.atEnd = true;
-    batches.push(this.#pending(bytes, position, bytes.length - position, highWatermark));
+    const pending = this.#pending(bytes, position, bytes.length - position, highWatermark);
+    batches.push(problem === undefined ? pending : { ...pending, problem });
     return batches;
   }
 

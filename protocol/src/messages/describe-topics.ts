@@ -8,11 +8,14 @@ import { FieldReader } from './fields.js';
 
 /** Where the value of a config entry comes from. */
 export type ConfigSource = 'default' | 'broker' | 'topic';
-/** Whether a partition can be written and read. */
-export type PartitionState = 'online' | 'offline';
+/**
+ * Whether a partition can be written and read. Of a damaged one what is sound can be read; it takes
+ * nothing until an operator has repaired it.
+ */
+export type PartitionState = 'online' | 'offline' | 'damaged';
 
 const configSources: readonly ConfigSource[] = ['default', 'broker', 'topic'];
-const partitionStates: readonly PartitionState[] = ['online', 'offline'];
+const partitionStates: readonly PartitionState[] = ['online', 'offline', 'damaged'];
 
 /** Topics to describe. */
 export interface DescribeTopicsRequest {
@@ -73,7 +76,7 @@ export interface DescribeTopicsResponse {
  *   partition  [partition int32 ≥ 0, leader int32 ≥ -1, leaderEpoch int32 ≥ -1,
  *               startOffset int ≥ -1, endOffset int ≥ -1, sizeBytes int ≥ 0,
  *               highWatermark int ≥ -1, segments int32 ≥ 0, diskBytes int ≥ 0,
- *               state 'online' | 'offline']
+ *               state 'online' | 'offline' | 'damaged']
  * ```
  */
 export const describeTopicsApi: Api<DescribeTopicsRequest, DescribeTopicsResponse> = {

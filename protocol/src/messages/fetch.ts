@@ -33,7 +33,26 @@ export interface FetchResult extends PartitionKey, RowError {
   readonly leaderEpoch: number;
   /** Bytes of the payload that belong to this row; 0 = nothing new, or an error. */
   readonly byteLength: number;
+  /** The base offset of the row's first batch, as the broker knows it; -1 = not known. */
+  readonly firstOffset: number;
+  /** Leader epochs that its batches may bear: from this one ... */
+  readonly lowestEpoch: number;
+  /** ... to this one; both -1 = not known. */
+  readonly highestEpoch: number;
+  /** Each batch of the row begins at the offset behind the one before. */
+  readonly gapless: boolean;
 }
+
+/**
+ * What a row without data says of its batches. Base offset and leader epoch lie outside of a batch's
+ * checksum: a client that knows what they must be notices when a disk has changed them.
+ */
+export const NO_BATCHES = {
+  firstOffset: -1,
+  lowestEpoch: -1,
+  highestEpoch: -1,
+  gapless: false,
+} as const;
 
 /** The payload holds the record batches of each row, in the order of the rows. */
 export interface FetchResponse {
@@ -51,7 +70,8 @@ export interface FetchResponse {
  * response => [entry], payload: record batches
  *   entry      [topicId, partition int32 ≥ 0, errorCode int16, errorMessage string | nil,
  *               highWatermark int ≥ -1, logStartOffset int ≥ -1, leaderEpoch int32 ≥ -1,
- *               byteLength int32 ≥ 0]
+ *               byteLength int32 ≥ 0, firstOffset int ≥ -1, lowestEpoch int32 ≥ -1,
+ *               highestEpoch int32 ≥ -1, gapless 0 | 1]
  * ```
  */
 export const fetchApi: Api<FetchRequest, FetchResponse> = {
@@ -90,6 +110,10 @@ export const fetchApi: Api<FetchRequest, FetchResponse> = {
       entry.logStartOffset,
       entry.leaderEpoch,
       entry.byteLength,
+      entry.firstOffset,
+      entry.lowestEpoch,
+      entry.highestEpoch,
+      entry.gapless ? 1 : 0,
     ]);
     return [rows];
   },
@@ -105,6 +129,10 @@ export const fetchApi: Api<FetchRequest, FetchResponse> = {
       logStartOffset: readSafe(row, 'logStartOffset', -1),
       leaderEpoch: readInt32(row, 'leaderEpoch', -1),
       byteLength: readInt32(row, 'byteLength', 0),
+      firstOffset: readSafe(row, 'firstOffset', -1),
+      lowestEpoch: readInt32(row, 'lowestEpoch', -1),
+      highestEpoch: readInt32(row, 'highestEpoch', -1),
+      gapless: row.flag('gapless'),
     }));
     reader.end();
     return { entries };

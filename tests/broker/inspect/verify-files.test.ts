@@ -166,12 +166,12 @@ describe('files that are not what the log needs', () => {
     ]);
   });
 
-  test('epochs.json is missing, and so nothing explains a gap', async () => {
+  test('epochs.json is missing, and so nobody knows the gaps', async () => {
     const { path, log } = damaged();
     rmSync(join(log, 'epochs.json'));
     expect((await verified(path)).damage[0]).toMatchObject({
-      kind: 'segment-missing',
-      problem: expect.stringContaining('neither epochs.json nor compaction.json'),
+      kind: 'epochs',
+      problem: expect.stringContaining('it was lost'),
     });
   });
 

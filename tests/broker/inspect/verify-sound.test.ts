@@ -111,7 +111,7 @@ describe('a data directory without damage', () => {
     expect(topics).toMatchObject([{ records: 92 }]);
     const manifest = join(path, 'topics', topics[0]?.topicId ?? '', '0', 'compaction.json');
     renameSync(manifest, `${manifest}.gone`);
-    expect(kindsOf((await verified(path)).damage)).toContain('segment-missing');
+    expect(kindsOf((await verified(path)).damage)).toEqual(['compaction']);
     renameSync(`${manifest}.gone`, manifest);
     const lost = topic.log.sealedSegments()[4];
     renameSync(lost?.logPath ?? '', `${lost?.logPath}.gone`);

@@ -27,6 +27,7 @@ describe('a checkpoint file', () => {
   const full: Checkpoint = {
     ...{ segmentBase: 2 ** 40, position: 2 ** 31, endOffset: 2 ** 41, leaderEpoch: 3 },
     ...{ ceiling: 2 ** 53 - 1, startOffset: 5, tailDistrusted: true },
+    ...{ hasEpochs: true, hasManifest: true },
     ...{ reservationStep: 2 ** 31, snapshotOffset: 2 ** 40 + 1, snapshotHoldsTo: -1 },
   };
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -95,6 +95,7 @@ describe.each([
     await writeJsonFile(meta, { formatVersion: FORMAT_VERSION + 1, something: 'new' });
     await expect(DataDir.open(dir.path, module)).rejects.toEqual(problem('newer-format'));
     await writeFile(meta, good.subarray(0, 20));
+    await rename(`${meta}.copy`, `${meta}.gone`);
     await expect(DataDir.open(dir.path, module)).rejects.toEqual(problem('damaged'));
     await writeJsonFile(meta, { formatVersion: FORMAT_VERSION });
     await expect(DataDir.open(dir.path, module)).rejects.toEqual(problem('damaged'));
@@ -108,10 +109,28 @@ describe.each([
     expect(await readdir(dir.path)).toEqual(['thesis.tex']);
   });
 
+  test.each(['meta.json', 'meta.json.copy'])('whose %s was lost has it again', async (name) => {
+    const { clusterId } = await reopened();
+    for (const harm of [rm, (path: string) => writeFile(path, 'garbage')]) {
+      await harm(join(dir.path, name));
+      expect((await reopened()).clusterId).toBe(clusterId);
+      expect(await readFile(join(dir.path, name))).toEqual(
+        await readFile(join(dir.path, name === 'meta.json' ? 'meta.json.copy' : 'meta.json')),
+      );
+    }
+  });
+
+  const reopened = async (): Promise<DataDir> => {
+    const dataDir = await DataDir.open(dir.path, module);
+    await dataDir.close();
+    return dataDir;
+  };
+
   test('with topics whose meta.json was lost is not taken for a new one', async () => {
     await (await DataDir.open(dir.path, module)).close();
     await mkdir(join(dir.path, 'topics', 'a'.repeat(32)));
     await rm(join(dir.path, 'meta.json'));
+    await rm(join(dir.path, 'meta.json.copy'));
     await expect(DataDir.open(dir.path, module)).rejects.toThrow(/holds topics/);
   });
 
@@ -126,9 +145,9 @@ describe.each([
     const paths = syncs.map((sync) => sync.path);
     expect(paths.slice(0, 4)).toEqual([path, join(dir.path, 'deep'), dir.path, tmpdir()]);
     expect(paths.at(-1)).toBe(path);
+    // All topics at once do not go without a word.
     await rm(join(path, 'topics'), { recursive: true });
-    const again = await recordSyncs(async () => (await DataDir.open(path, module)).close());
-    expect(again).toEqual([{ path, call: 'sync' }]);
+    await expect(DataDir.open(path, module)).rejects.toEqual(problem('damaged'));
   });
 
   test('is given to one of many that ask at once', async () => {

@@ -85,7 +85,10 @@ describe('a long walk through a segment', () => {
     const count = Math.ceil((3 * MIB) / batch.length);
     const segment = await segmentOf(batch, count);
     // No index file: it is rebuilt from the log.
-    expect(await segment.locate(count - 2, segment.sizeBytes)).toBe((count - 2) * batch.length);
+    expect(await segment.locate(count - 2, segment.sizeBytes)).toEqual({
+      position: (count - 2) * batch.length,
+      firstOffset: count - 2,
+    });
     expect(await segment.locate(count, segment.sizeBytes)).toBeUndefined();
     expect(files.coldBytes).toBe(0);
   });

@@ -1,9 +1,12 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { ProtocolError, readBatchHeader } from '@millrace/protocol';
 import type { BatchHeader } from '@millrace/protocol';
 import { ProducerIds } from '../../../broker/src/storage/producer-ids.js';
 import { ProducerStates } from '../../../broker/src/storage/producer-states.js';
-import { makeBatch } from '../../support/batches.js';
+import { makeBatch, T0 } from '../../support/batches.js';
+import { silentLogger } from '../../support/storage.js';
 import { makeTempDir } from '../../support/temp-dir.js';
 
 const limits = { maxProducers: 3, expirationMs: 1000 };
@@ -127,7 +130,9 @@ test('producer ids are never given twice, also when nothing was closed', async (
   const dir = await makeTempDir();
   const seen = new Set<number>();
   for (let run = 0; run < 4; run += 1) {
-    const ids = await ProducerIds.load(dir.path, 10);
+    const ids = await ProducerIds.load(dir.path, 10, {
+      ...{ isNew: true, nowMs: T0, logger: silentLogger },
+    });
     expect([...seen].every((id) => ids.isIssued(id))).toBe(true);
     expect(ids.isIssued(1000)).toBe(false);
     for (const id of await Promise.all(Array.from({ length: 25 }, () => ids.next()))) {
@@ -136,5 +141,29 @@ test('producer ids are never given twice, also when nothing was closed', async (
     }
   }
   expect(seen.size).toBe(100);
+  await dir.remove();
+});
+
+test.each([
+  ['lost', undefined],
+  ['damaged', '{"crc32c":'],
+])('where their file is %s, producer ids go on where none was given out', async (_, content) => {
+  const dir = await makeTempDir();
+  const about = { nowMs: T0, logger: silentLogger };
+  const path = join(dir.path, 'producer-ids.json');
+  let last = -1;
+  for (let run = 0; run < 3; run += 1) {
+    const ids = await ProducerIds.load(dir.path, 10, {
+      ...about,
+      isNew: run === 0,
+      nowMs: T0 + run,
+    });
+    const next = await ids.next();
+    expect(next).toBeGreaterThan(last);
+    expect(ids.isIssued(last)).toBe(true);
+    last = next;
+    await (content === undefined ? rm(path) : writeFile(path, content));
+  }
+  expect(Number.isSafeInteger(last)).toBe(true);
   await dir.remove();
 });

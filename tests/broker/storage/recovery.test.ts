@@ -251,12 +251,15 @@ describe('recovery', () => {
     });
 
     test.each(['crash', 'clean stop'])(
-      'a lost first segment takes it offline after a %s',
+      'a lost first segment is damage after a %s, and what is left is served',
       async (way) => {
         const harm = async (at: string): Promise<void> =>
           rm(join(at, (await filesIn(at, '.log'))[0] ?? ''));
         await (way === 'crash' ? crash(harm) : stopCleanly(harm));
         expect(partition.problem).toMatchObject(corrupt(directory));
+        expect((await rejection(offsets())).errorName).toBe('CORRUPT_LOG');
+        expect((await offsets(3))[0]).toBe(3);
+        expect((await rejection(append({}))).errorName).toBe('CORRUPT_LOG');
       },
     );
 
@@ -286,7 +289,7 @@ describe('recovery', () => {
       const other = await createTopic(storage, {}, 'other');
       await other.append(chunksOf(makeBatch()), -1);
       await crash(async (at) => rm(join(at, (await filesIn(at, '.log'))[0] ?? '')));
-      expect(partition.state).toBe('offline');
+      expect(partition.state).toBe('damaged');
       expect(await readAll(partitionOf(storage, 'other'))).toHaveLength(1);
     });
 

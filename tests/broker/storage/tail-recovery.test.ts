@@ -2,7 +2,7 @@ import { readFile, readdir, stat, truncate, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Partition } from '../../../broker/src/topics/partition.js';
-import { chunksOf, makeBatch, readAll } from '../../support/batches.js';
+import { chunksOf, makeBatch, readAll, rejection } from '../../support/batches.js';
 import {
   crashCopy,
   createTopic,
@@ -176,12 +176,16 @@ describe('recovery of an un-synced tail', () => {
     expect(partition.endOffset).toBe(end);
   });
 
-  test('a truncation below the checkpoint is damage: offline, the file named, nothing cut', async () => {
+  test('a truncation below the checkpoint is damage: the file named, nothing cut, no appends', async () => {
     await storage.close();
     await truncate(logPath, 40);
     storage = await openTestStorage(dir.path);
     const partition = partitionOf(storage);
-    expect(partition.state).toBe('offline');
+    expect(partition.state).toBe('damaged');
+    expect((await rejection(partition.append(chunksOf(makeBatch()), 1))).errorName).toBe(
+      'CORRUPT_LOG',
+    );
+    expect((await rejection(partition.read(0, 1000, true))).errorName).toBe('CORRUPT_LOG');
     expect(partition.problem).toMatchObject({ errorName: 'CORRUPT_LOG' });
     expect(partition.problem?.message).toContain(logPath);
     expect((await stat(logPath)).size).toBe(40);

@@ -1,4 +1,5 @@
 import {
+  NO_BATCHES,
   END_TIMESTAMP,
   BEGINNING_TIMESTAMP,
   errorTable,
@@ -223,11 +224,12 @@ export class FakeHandlers {
           logStartOffset: held.startOffset,
           leaderEpoch: held.leaderEpoch,
           byteLength: bytes.length,
+          ...NO_BATCHES,
         };
       } catch (error) {
         failed = true;
         const none = { highWatermark: -1, logStartOffset: -1, leaderEpoch: -1, byteLength: 0 };
-        return { ...rowOf(error), topicId, partition, ...none };
+        return { ...rowOf(error), topicId, partition, ...none, ...NO_BATCHES };
       }
     });
     return { response: { entries: rows }, payload: Buffer.concat(parts), failed };

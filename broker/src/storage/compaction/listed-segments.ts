@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Logger } from 'pino';
+import { CorruptLogError } from '../errors.js';
 import { logFileName } from '../segment-name.js';
 import type { CompactableLog } from './compactable-log.js';
 
@@ -45,18 +45,15 @@ export function lostSegments(
   return listed.filter(([base, end]) => end > startOffset && !bases.has(base));
 }
 
-/** Says which segments of the log in `directory` were lost. */
-export function reportLost(
+/** What is to be said of `lost` in the log in `directory`. */
+export function damageOf(
   directory: string,
   lost: readonly ListedSegment[],
-  logger: Logger,
-): void {
-  for (const [base, end] of lost) {
-    const file = join(directory, logFileName(base));
-    logger.error(
-      { file, from: base, to: end },
-      'a compacted segment is missing: its offsets cannot be read, and its log is not compacted any ' +
-        'more; restore it from a backup while the broker is stopped',
-    );
-  }
+): CorruptLogError | undefined {
+  const [first] = lost;
+  if (first === undefined) return undefined;
+  const [base, end] = first;
+  const more = lost.length === 1 ? '' : ` (and ${lost.length - 1} more)`;
+  const problem = `the file is missing: compaction left the offsets ${base} to ${end - 1} in it${more}`;
+  return new CorruptLogError(join(directory, logFileName(base)), 0, problem);
 }
