@@ -17,8 +17,10 @@ import {
 import type { Content, Harm } from './damage/data-directory.js';
 import { faultLength, faultTimeoutMs } from './support/length.js';
 
-/** From this length on every file is harmed in every way; below, each in one. */
+/** From this length on every file is harmed in every way; below, some in one way each. */
 const ALL_FROM_FLIPS = 2_000;
+/** A harmed file takes as long as this many flips. */
+const FLIPS_PER_FILE = 16;
 const STOPS = ['clean', 'crashed'] as const;
 
 interface Case {
@@ -42,7 +44,14 @@ describe('a data directory with one file lost or damaged', () => {
     await directories.remove();
   });
 
-  const casesOf = (): readonly Case[] =>
+  const casesOf = (): readonly Case[] => {
+    const all = allCases();
+    if (faultLength('damage') >= ALL_FROM_FLIPS) return all;
+    const count = Math.ceil(faultLength('damage') / FLIPS_PER_FILE);
+    return Array.from({ length: count }, () => all[Math.floor(random() * all.length)] as Case);
+  };
+
+  const allCases = (): readonly Case[] =>
     STOPS.flatMap((stop) =>
       filesOf(directories[stop]).flatMap(([kind, file]) => {
         const ways = Object.keys(harms) as Harm[];

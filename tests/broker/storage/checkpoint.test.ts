@@ -51,7 +51,7 @@ describe('a checkpoint file', () => {
     expect(bytes.length).toBe(1024);
     expect(bytes.subarray(0, 512).every((byte) => byte === 0)).toBe(true);
     expect(bytes.subarray(512, 512 + 80).toString('hex')).toBe(
-      '4d5243500001000100000000000000010000010000000000000000008000000000000200000000' +
+      '4d5243500001000700000000000000010000010000000000000000008000000000000200000000' +
         '00001fffffffffffff000000000000000500000003' +
         '800000000000010000000001ffffffffffffffff',
     );
