@@ -114,11 +114,12 @@ async function onSmallDisk(
   let load: Load | undefined;
   try {
     await broker.untilReady();
-    load = new Load(broker.address, history, random, shape);
+    load = new Load(broker.address, history, random, { shape, impatient: false });
     const client = load.client('probe');
     const config = { ...small, 'retention.bytes': '262144' };
     await client.admin.createTopic({ name: 'probe', config });
-    await load.start();
+    await load.createTopics();
+    load.start();
     await use(new FillableDisk(disk, broker), load, client);
     await load.finish();
     expect(load.failures).toEqual([]);

@@ -66,7 +66,7 @@ class LimitedBroker {
     readonly broker: BrokerProcess,
     random: () => number,
   ) {
-    this.#load = new Load(broker.address, this.#history, random, shape);
+    this.#load = new Load(broker.address, this.#history, random, { shape, impatient: false });
     this.probe = this.#load.client('probe');
   }
 
