@@ -85,7 +85,7 @@ describe('a data directory with one file lost or damaged', () => {
       process.stdout.write(
         `files harmed: ${cases.length} (${each} ms each), reported: ${reported.length}\n`,
       );
-      process.stdout.write(`${reported.map((line) => `  ${line}\n`).join('')}`);
+      process.stdout.write(reported.map((line) => `  ${line}\n`).join(''));
     },
     faultTimeoutMs('damage', 2_000),
   );

@@ -52,7 +52,7 @@ describe('an un-synced tail', () => {
         typeof slot === 'object' ? slot.checkpoint.ceiling : 0,
       );
       const directory = join(root, 'image');
-      const bench = new TailBench(directory, image).withCeiling(Math.max(...ceilings));
+      const bench = new TailBench(directory, image, Math.max(...ceilings));
       let done = 0;
       for (const [i, make] of chosen(casesOf(image), faultLength('tail'), random).entries()) {
         const tail = make(i);

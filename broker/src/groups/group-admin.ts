@@ -4,6 +4,7 @@ import type {
   DescribedGroup,
   DescribeGroupsRequest,
   DescribeGroupsResponse,
+  ProtocolError,
   RowError,
 } from '@millrace/protocol';
 import type { CoordinatorServices } from './coordinator-services.js';
@@ -44,7 +45,7 @@ export class GroupAdmin {
    */
   async remove(groupId: string): Promise<void> {
     const known = this.groups.get(groupId);
-    if (known?.state === 'Dead' || !this.groups.exists(groupId)) throw groupNotFound(groupId);
+    if (known?.state === 'Dead' || !this.groups.exists(groupId)) throw this.#notFound(groupId);
     const group = known ?? this.groups.obtain(groupId);
     if (group.state !== 'Empty') throw nonEmptyGroup(groupId, group.members.size, 'delete it');
     const { stateTimeMs } = group;
@@ -68,13 +69,18 @@ export class GroupAdmin {
     const found = group === undefined && this.groups.exists(groupId);
     const error: RowError = found
       ? noError
-      : rowError(groupNotFound(groupId), 'describing a group', this.services.logger);
+      : rowError(this.#notFound(groupId), 'describing a group', this.services.logger);
     return {
       ...error,
       ...{ groupId, coordinator, protocolType: '', protocolName: '', members: [] },
       state: found ? 'Empty' : 'Dead',
       generation: found ? 0 : -1,
     };
+  }
+
+  /** A group that cannot be read is not one that is not there. */
+  #notFound(groupId: string): ProtocolError {
+    return this.services.store.problem ?? groupNotFound(groupId);
   }
 
   #describeKnown(group: Group): DescribedGroup {

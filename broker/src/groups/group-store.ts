@@ -1,4 +1,4 @@
-import type { PartitionKey } from '@millrace/protocol';
+import type { PartitionKey, ProtocolError } from '@millrace/protocol';
 
 /** Where a group is in a partition. */
 export interface CommittedOffset {
@@ -63,6 +63,8 @@ export interface OffsetGroupsWatcher {
  * and rejects with a ProtocolError when it is not; what is in memory changes no sooner.
  */
 export interface GroupStore {
+  /** Why it is not known which groups there are: what is stored cannot be read. */
+  readonly problem?: ProtocolError | undefined;
   /** Stores the group, in place of what was stored of it. */
   storeGroup(group: StoredGroup): Promise<void>;
   /** Stores all rows or none. */

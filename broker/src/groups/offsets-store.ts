@@ -98,6 +98,10 @@ export class OffsetsStore implements GroupStore {
     }
   }
 
+  get problem(): ProtocolError | undefined {
+    return this.#services.problem;
+  }
+
   committed(groupId: string, topicId: string, partition: number): CommittedOffset | undefined {
     this.#refuseUnknown();
     return this.#table.get(groupId, topicId, partition);

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Millrace, MillraceError } from '@millrace/client';
 import type { CompressionName } from '@millrace/protocol';
@@ -123,7 +123,6 @@ async function produce(
 }
 
 async function batchesIn(directory: string): Promise<StoredBatch[]> {
-  const { readFile } = await import('node:fs/promises');
   const batches: StoredBatch[] = [];
   for (const file of (await readdir(directory)).filter((name) => name.endsWith('.log')).sort()) {
     const bytes = await readFile(join(directory, file));

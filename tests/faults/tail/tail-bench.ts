@@ -1,6 +1,6 @@
 import { mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ProtocolError } from '@millrace/protocol';
+import { ProtocolError, readBatchHeader } from '@millrace/protocol';
 import { Log } from '../../../broker/src/storage/log.js';
 import type { LogEnvironment } from '../../../broker/src/storage/log-environment.js';
 import type { LogState } from '../../../broker/src/storage/log-state.js';
@@ -8,7 +8,6 @@ import { recoverLog } from '../../../broker/src/storage/recovery.js';
 import { logFileName, indexFileName } from '../../../broker/src/storage/segment-name.js';
 import { defaultStorageConfig } from '../../../broker/src/storage/storage-config.js';
 import { chunksOf, drain, makeBatch } from '../../support/batches.js';
-import { readBatchHeader } from '@millrace/protocol';
 
 export const TAIL_BYTES = 64 * 1024;
 const PREFIX_BATCHES = 5;
@@ -85,8 +84,7 @@ export async function makeTailImage(
   const bytes = await readFile(join(directory, LOG));
   const checkpoint = await readFile(join(directory, 'checkpoint'));
   // As the appender would have written it, had it been sealed: the best that a crash can leave.
-  const { last } = { last: log.lastSegment };
-  const index = (await last?.index())?.encode() ?? Buffer.alloc(0);
+  const index = (await log.lastSegment?.index())?.encode() ?? Buffer.alloc(0);
   await crash(log);
   const data = bytes.subarray(0, sizeBytes);
   return { log: data, index, checkpoint, tailStart, ends: endsOf(data) };
@@ -118,6 +116,8 @@ export class TailBench {
   constructor(
     private readonly directory: string,
     private readonly image: TailImage,
+    /** Of the image's checkpoint: no offset below it may be given out again. */
+    private readonly ceiling: number,
   ) {}
 
   /**
@@ -128,14 +128,14 @@ export class TailBench {
   async run(test: TailCase, environment: LogEnvironment): Promise<void> {
     await this.#lay(test);
     const expected = expectedEnd(this.image, test.content);
-    const { ceiling } = this.#checkpointed;
     const kept = this.image.log.subarray(0, expected.position);
-    let { log, state } = await openLog(this.directory, environment);
-    equal(state.dataEndOffset, expected.offset, 'the offset after the last record');
+    const opened = await openLog(this.directory, environment);
+    let { log } = opened;
+    equal(opened.state.dataEndOffset, expected.offset, 'the offset after the last record');
     await this.#checkContent(log, [kept]);
     await this.#checkCut(test, expected.position);
     const appended: Buffer[] = [];
-    let least = Math.max(ceiling, expected.offset);
+    let least = Math.max(this.ceiling, expected.offset);
     for (const round of ['first', 'second']) {
       const lsn = await append(log, `${round} after ${test.name}`, 200, 2);
       if (round === 'first') await log.waitForSync(lsn);
@@ -146,18 +146,10 @@ export class TailBench {
       least = baseOffset + 2;
       appended.push(bytes);
       await crash(log);
-      ({ log, state } = await openLog(this.directory, environment));
+      ({ log } = await openLog(this.directory, environment));
       await this.#checkContent(log, [kept, ...appended]);
     }
     await crash(log);
-  }
-
-  readonly #checkpointed = { ceiling: 0 };
-
-  /** Takes the ceiling that the image's checkpoint holds. */
-  withCeiling(ceiling: number): this {
-    this.#checkpointed.ceiling = ceiling;
-    return this;
   }
 
   async #lay({ content, hole, withIndex }: TailCase): Promise<void> {
@@ -192,7 +184,9 @@ export class TailBench {
     const should = Buffer.concat(expected);
     if (is.equals(should)) return;
     const at = is.findIndex((byte, i) => byte !== should[i]);
-    throw new Error(`${is.length} bytes are read instead of ${should.length}; they differ at ${at}`);
+    throw new Error(
+      `${is.length} bytes are read instead of ${should.length}; they differ at ${at}`,
+    );
   }
 
   async #readFrom(log: Log, offset: number): Promise<Buffer | undefined> {
