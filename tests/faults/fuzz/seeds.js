@@ -149,12 +149,16 @@ function previousAssignment() {
   return encodePreviousAssignment({ partitions, generation: 9 });
 }
 
+/** Found bad once: a name whose length leads back to a count of 0, and an empty topic beside it. */
+const HOSTILE_USER_DATA = [
+  '00ffffff000000000000fffa00000000',
+  '0000000200016100000000000162000000000000000001',
+];
+
 /** What the `sticky` assignor tells itself through the group. */
 export function stickyUserData() {
-  return [
-    plain(previousAssignment()),
-    plain(encodePreviousAssignment({ partitions: [], generation: 1 })),
-  ];
+  const none = encodePreviousAssignment({ partitions: [], generation: 1 });
+  return [previousAssignment(), none, ...HOSTILE_USER_DATA.map(fromHex)].map(plain);
 }
 
 /** Records of `__offsets`: u16 length of the key, the key, the value. */
