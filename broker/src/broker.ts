@@ -85,6 +85,7 @@ async function compose(config: BrokerConfig, logger: Logger, stops: StopList): P
     const { HttpServer } = await import('./http/http-server.js');
     const http = new HttpServer({
       listen: config.http,
+      maxConnections: config.maxHttpConnections,
       health: () => healthOf(state, running.storage),
       metricSources: () => running.metrics,
       logger,
@@ -122,6 +123,7 @@ async function compose(config: BrokerConfig, logger: Logger, stops: StopList): P
   const maxConnections = connectionsThatFit(config, openFilesLimit(), perConnection, logger);
   const listener = new Listener({
     ...{ listen: config.listen, maxConnections, maxRequestMemoryBytes, limits: config },
+    maxConnectionsPerAddress: config.maxConnectionsPerAddress,
     ...{ protocol, outlets, counters, logger },
   });
   const address = await listener.listen();

@@ -59,6 +59,14 @@ const networkOptions = {
     { default: 5_000, min: 1, max: 1_000_000 },
     'Clients connected at a time; one more is answered OVERLOADED and closed.',
   ),
+  maxConnectionsPerAddress: count(
+    { default: 1_000_000, min: 1, max: 1_000_000 },
+    'The same for the clients of one IP address; within maxConnections.',
+  ),
+  maxHttpConnections: count(
+    { default: 100, min: 1, max: 100_000 },
+    'Connections of the HTTP port at a time; more are closed at once.',
+  ),
   maxFrameBytes: bytes(
     { default: DEFAULT_MAX_FRAME_BYTES, min: KiB, max: GiB },
     'The largest request, header and payload.',
@@ -98,6 +106,14 @@ const networkOptions = {
   requestTimeoutMs: millis(
     { default: 30_000, min: 100, max: DAY_MS },
     'A request not done by then is answered REQUEST_TIMED_OUT; looked at every second.',
+  ),
+  firstRequestTimeoutMs: millis(
+    { default: 30_000, min: 100, max: DAY_MS },
+    'A client that has sent no whole request so long after it connected is cut.',
+  ),
+  connectionIdleTimeoutMs: millis(
+    { default: 600_000, min: 100, max: DAY_MS },
+    'A client that asks for nothing for so long is disconnected; the SDK dials again when it must.',
   ),
   sendStallTimeoutMs: millis(
     { default: 60_000, min: 100, max: DAY_MS },

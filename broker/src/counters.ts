@@ -35,11 +35,18 @@ export class ApiCounters {
   }
 }
 
+/** Why a connection was ended for what its client did not do; see `connections_cut_total`. */
+export const cutReasons = ['stalled', 'slow', 'no request', 'idle'] as const;
+export type CutReason = (typeof cutReasons)[number];
+
 /** Plain numbers that hot paths add to; a metrics scrape reads them. All since the start. */
 export class BrokerCounters {
   connectionsOpen = 0;
   connectionsAccepted = 0;
   connectionsRefused = 0;
+  readonly connectionsCut: Record<CutReason, number> = {
+    ...{ stalled: 0, slow: 0, 'no request': 0, idle: 0 },
+  };
   /** Connections closed because what they sent made no sense. */
   protocolErrors = 0;
   bytesReceived = 0;

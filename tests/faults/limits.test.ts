@@ -84,7 +84,8 @@ class LimitedBroker {
     cleanUp.push(() => broker.kill());
     const limited = new LimitedBroker(broker, random);
     cleanUp.push(() => limited.#load.close());
-    await limited.#load.start();
+    await limited.#load.createTopics();
+    limited.#load.start();
     return limited;
   }
 

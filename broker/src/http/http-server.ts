@@ -1,5 +1,5 @@
 import { createServer } from 'node:http';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { listenOn } from '../net/listener.js';
 import type { HealthSource } from './health.js';
@@ -8,6 +8,8 @@ import type { Metrics, MetricSources } from './metrics.js';
 export interface HttpServerOptions {
   /** `host:port`; port 0 takes any free one. */
   readonly listen: string;
+  /** More are closed at once. */
+  readonly maxConnections: number;
   readonly health: HealthSource;
   /** Undefined until the broker is ready. */
   readonly metricSources: () => MetricSources | undefined;
@@ -19,6 +21,15 @@ interface Answer {
   readonly contentType: string;
   readonly body: string;
 }
+
+/** What a request may take: they are a line and a few headers. Node's own bounds, in ms and bytes. */
+const bounds: ServerOptions = {
+  requestTimeout: 10_000,
+  headersTimeout: 10_000,
+  connectionsCheckingInterval: 1_000,
+  keepAliveTimeout: 30_000,
+  maxHeaderSize: 16 * 1024,
+};
 
 const PLAIN = 'text/plain; charset=utf-8';
 
@@ -42,8 +53,12 @@ export class HttpServer {
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
-    this.#server = createServer((request, response) => {
+    this.#server = createServer(bounds, (request, response) => {
       void this.#answer(request, response);
+    });
+    this.#server.maxConnections = options.maxConnections;
+    this.#server.on('drop', () => {
+      options.logger.warn('http connection dropped: there are as many as maxHttpConnections');
     });
   }
 

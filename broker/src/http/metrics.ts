@@ -1,7 +1,7 @@
 import type { Native, SyscallCount } from '@millrace/native';
 import promClient from 'prom-client';
 import type { ApiCounters, BrokerCounters } from '../counters.js';
-import { LATENCY_BUCKETS_MS } from '../counters.js';
+import { cutReasons, LATENCY_BUCKETS_MS } from '../counters.js';
 import { defineGroups } from './group-metrics.js';
 import type { GroupSources } from './group-metrics.js';
 import { collectedMetric, one, SeriesBound } from './metric.js';
@@ -49,8 +49,11 @@ function defineNetwork(define: Define, counters: BrokerCounters): void {
   define('counter', 'connections_accepted_total', 'Connections accepted.', () =>
     one(counters.connectionsAccepted),
   );
-  define('counter', 'connections_refused_total', 'Connections beyond maxConnections.', () =>
+  define('counter', 'connections_refused_total', 'Connections beyond the bounds.', () =>
     one(counters.connectionsRefused),
+  );
+  define('counter', 'connections_cut_total', 'Connections ended for what they did not do.', () =>
+    cutReasons.map((reason) => ({ labels: { reason }, value: counters.connectionsCut[reason] })),
   );
   define('counter', 'protocol_errors_total', 'Connections closed for malformed bytes.', () =>
     one(counters.protocolErrors),

@@ -1,11 +1,12 @@
 import type { Logger } from 'pino';
 import type { BrokerCounters } from '../counters.js';
 import type { WireProtocol } from '../wire/wire-protocol.js';
+import type { IdleLimits } from './idle-watch.js';
 import type { Outlet } from './outlet.js';
 import type { RequestMemory } from './request-memory.js';
 import type { SocketReader } from './socket-reader.js';
 
-export interface ConnectionLimits {
+export interface ConnectionLimits extends IdleLimits {
   readonly maxInFlightRequestsPerConnection: number;
   readonly maxInFlightBytesPerConnection: number;
   readonly maxOutboundBytesPerConnection: number;

@@ -1,11 +1,13 @@
 import type { Socket } from 'node:net';
 import { ProtocolError } from '@millrace/protocol';
+import type { CutReason } from '../counters.js';
 import type { ConnectionContext, Wait } from '../handlers/context.js';
 import { ConnectionFatalError } from '../handlers/handler.js';
 import type { WireDecoder, WireProtocol } from '../wire/wire-protocol.js';
-import { logFailure, logFatal } from './connection-log.js';
+import { logCut, logFailure, logFatal } from './connection-log.js';
 import type { ConnectionOptions } from './connection-options.js';
 import type { Exchange, Waiting } from './exchange.js';
+import { IdleWatch } from './idle-watch.js';
 import { endInOrder } from './orderly-end.js';
 import { OutboundQueue, releaseParts } from './outbound-queue.js';
 import type { MemoryUser } from './request-memory.js';
@@ -38,6 +40,7 @@ export class Connection<Frame> implements ConnectionContext, MemoryUser {
   #closing = false;
   #ended = false;
   readonly #stall: SendStall;
+  readonly #idle: IdleWatch;
   /** Since when a frame is incomplete. */
   #frameSinceMs = 0;
 
@@ -54,6 +57,7 @@ export class Connection<Frame> implements ConnectionContext, MemoryUser {
       onFailure: this.#onFailure,
     });
     this.#stall = new SendStall(this.#queue, options.outlet, options.limits.sendStallTimeoutMs);
+    this.#idle = new IdleWatch(options.limits, performance.now());
     socket.on('end', () => {
       this.close();
     });
@@ -93,7 +97,7 @@ export class Connection<Frame> implements ConnectionContext, MemoryUser {
 
   /**
    * Answers requests that are past their time, gives up a frame that does not end, and cuts a client
-   * that does not take its answers.
+   * that does not take its answers, or asks for nothing.
    * @param nowMs milliseconds of `performance.now()`.
    */
   expire(nowMs: number): void {
@@ -103,11 +107,11 @@ export class Connection<Frame> implements ConnectionContext, MemoryUser {
       if (exchange.wantsAnswer) this.#queue.push(this.#protocol.timeoutReply(exchange.frame), []);
       else this.#onFatal(new ConnectionFatalError('a request with acks=0 was not done in time'));
     }
-    const { logger, limits } = this.#options;
-    const { requestTimeoutMs, sendStallTimeoutMs } = limits;
+    const { requestTimeoutMs, sendStallTimeoutMs } = this.#options.limits;
     // Also while it waits for memory: what others have begun and do not end must come to an end.
     const unfinished = this.midFrame && !this.#wasFull && !this.#closing;
     if (unfinished && nowMs - this.#frameSinceMs > requestTimeoutMs) {
+      this.#cut('slow', { requestTimeoutMs });
       this.#refuse(
         new ProtocolError(
           'REQUEST_TIMED_OUT',
@@ -115,12 +119,21 @@ export class Connection<Frame> implements ConnectionContext, MemoryUser {
         ),
       );
     }
-    if (!this.#stall.isOver(nowMs)) return;
-    logger.warn(
-      { client: this.remoteAddress, queuedBytes: this.#stall.queuedBytes, sendStallTimeoutMs },
-      'connection cut: the client took none of its answers for sendStallTimeoutMs',
-    );
-    this.destroy();
+    if (this.#stall.isOver(nowMs)) {
+      this.#cut('stalled', { queuedBytes: this.#stall.queuedBytes, sendStallTimeoutMs });
+      this.destroy();
+      return;
+    }
+    const waits = this.#paused || this.#exchanges.size > 0 || this.#stall.queuedBytes > 0;
+    const idle = this.#closing ? undefined : this.#idle.look(nowMs, waits);
+    if (idle === undefined) return;
+    this.#cut(idle, {});
+    this.close();
+  }
+
+  #cut(reason: CutReason, details: object): void {
+    this.#options.counters.connectionsCut[reason] += 1;
+    logCut(this.#options.logger, this.remoteAddress, reason, details);
   }
 
   readonly #onChunk = (chunk: Buffer): void => {
@@ -140,7 +153,9 @@ export class Connection<Frame> implements ConnectionContext, MemoryUser {
       frames = this.#decoder.framesBeforeError;
       failure = error;
     }
-    if (frames.length > 0 || !wasIncomplete) this.#frameSinceMs = performance.now();
+    const nowMs = performance.now();
+    if (frames.length > 0) this.#idle.asked(nowMs);
+    if (frames.length > 0 || !wasIncomplete) this.#frameSinceMs = nowMs;
     this.#accept(frames);
     if (failure !== undefined) this.#refuse(failure);
   };

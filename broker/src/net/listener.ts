@@ -18,6 +18,8 @@ export interface ListenerOptions<Frame> {
   /** `host:port`; port 0 takes any free one. */
   readonly listen: string;
   readonly maxConnections: number;
+  /** Of one IP address. */
+  readonly maxConnectionsPerAddress: number;
   /** Bytes that requests may take, of all connections together. */
   readonly maxRequestMemoryBytes: number;
   readonly limits: ConnectionLimits;
@@ -34,12 +36,17 @@ const KEEP_ALIVE_DELAY_MS = 60_000;
 /** Connections beyond the bound that may be told so at a time; more are dropped without a word. */
 const MAX_REFUSALS = 100;
 
+/** Connections that the kernel may hold for us to accept: a herd that comes back at once. */
+const ACCEPT_BACKLOG = 4_096;
+
 /** One TCP port that speaks one protocol. */
 export class Listener<Frame> {
   readonly #server: Server;
   readonly #options: ListenerOptions<Frame>;
   readonly #connections = new Set<Connection<Frame>>();
   readonly #refusals = new Set<Socket>();
+  /** Connections by IP address. */
+  readonly #addresses = new Map<string, number>();
   readonly #memory: RequestMemory;
   readonly #readPool: ReadPool;
   #expiry: NodeJS.Timeout | undefined;
@@ -131,11 +138,13 @@ export class Listener<Frame> {
   }
 
   #accept(socket: Socket): void {
-    const { counters, logger, limits, maxConnections, outlets, protocol } = this.#options;
-    if (this.#connections.size >= maxConnections) {
-      this.#refuse(socket);
+    const { counters, logger, limits, outlets, protocol } = this.#options;
+    const problem = this.#tooMany(socket);
+    if (problem !== undefined) {
+      this.#refuse(socket, problem);
       return;
     }
+    const address = socket.remoteAddress ?? 'unknown';
     let reader;
     let outlet;
     try {
@@ -149,6 +158,7 @@ export class Listener<Frame> {
     const onClosed = (): void => {
       counters.connectionsOpen -= 1;
       this.#connections.delete(connection);
+      this.#count(address, -1);
       logger.debug({ client: connection.remoteAddress }, 'connection closed');
       if (this.#connections.size === 0) this.#onEmpty?.();
     };
@@ -158,28 +168,52 @@ export class Listener<Frame> {
     counters.connectionsAccepted += 1;
     counters.connectionsOpen += 1;
     this.#connections.add(connection);
+    this.#count(address, 1);
     logger.debug({ client: connection.remoteAddress }, 'connection accepted');
   }
 
+  #count(address: string, change: 1 | -1): void {
+    const count = (this.#addresses.get(address) ?? 0) + change;
+    if (count === 0) this.#addresses.delete(address);
+    else this.#addresses.set(address, count);
+  }
+
+  /** Which bound one more connection would exceed. */
+  #tooMany({ remoteAddress = 'unknown' }: Socket): TooMany | undefined {
+    const { maxConnections, maxConnectionsPerAddress } = this.#options;
+    if (this.#connections.size >= maxConnections) {
+      return { bound: 'maxConnections', reason: `has all of its ${maxConnections} connections` };
+    }
+    if ((this.#addresses.get(remoteAddress) ?? 0) < maxConnectionsPerAddress) return undefined;
+    const reason = `has all of the ${maxConnectionsPerAddress} connections of ${remoteAddress}`;
+    return { bound: 'maxConnectionsPerAddress', reason };
+  }
+
   /** Tells one client too many so, on Node's own socket: it never gets an outlet. */
-  #refuse(socket: Socket): void {
-    const { counters, logger, maxConnections, protocol } = this.#options;
+  #refuse(socket: Socket, { bound, reason }: TooMany): void {
+    const { counters, logger, protocol } = this.#options;
+    const { remoteAddress } = socket;
     counters.connectionsRefused += 1;
     socket.on('error', () => undefined);
     if (this.#refusals.size >= MAX_REFUSALS) {
       socket.destroy();
       return;
     }
-    logger.warn({ maxConnections }, 'connection refused: there are as many as maxConnections');
+    logger.warn(
+      { client: remoteAddress, [bound]: this.#options[bound] },
+      `connection refused: there are as many as ${bound}`,
+    );
     this.#refusals.add(socket);
     socket.on('close', () => this.#refusals.delete(socket));
-    const error = new ProtocolError(
-      'OVERLOADED',
-      `The broker has all of its ${maxConnections} connections; try again later`,
-    );
+    const error = new ProtocolError('OVERLOADED', `The broker ${reason}; try again later`);
     socket.resume();
     socket.end(protocol.connectionError(error), () => socket.destroySoon());
   }
+}
+
+interface TooMany {
+  readonly bound: 'maxConnections' | 'maxConnectionsPerAddress';
+  readonly reason: string;
 }
 
 /**
@@ -195,7 +229,7 @@ export async function listenOn(server: Server, listen: string, option: string): 
     server.once('error', (error) => {
       reject(cannotListen(error, listen, option));
     });
-    server.listen({ host: address.host, port: address.port }, resolve);
+    server.listen({ host: address.host, port: address.port, backlog: ACCEPT_BACKLOG }, resolve);
   });
   server.removeAllListeners('error');
   const { port } = server.address() as AddressInfo;

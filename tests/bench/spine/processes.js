@@ -35,6 +35,13 @@ async function start(args, isReady) {
   return { child, line, readyMs: performance.now() - startedAt };
 }
 
+/** Runs a node script to its end; resolves to what it prints, one line of JSON. */
+export async function runScript(args) {
+  const { line, child } = await start(args, (text) => text.startsWith('{'));
+  if (child.exitCode === null) await once(child, 'exit');
+  return JSON.parse(line);
+}
+
 /** A server under test. `port` is where it listens. */
 export class Server {
   constructor({ child, readyMs }, kind, port) {
@@ -82,9 +89,7 @@ export class Server {
   async load(direction, bytes) {
     const before = this.cpuSeconds();
     const args = [here('./load.js'), direction, this.kind, this.port, String(bytes)];
-    const { line, child } = await start(args, (text) => text.startsWith('{'));
-    if (child.exitCode === null) await once(child, 'exit');
-    const result = JSON.parse(line);
+    const result = await runScript(args);
     const gib = result.bytes / 2 ** 30;
     return { gibPerSecond: gib / result.seconds, cpuPerGib: (this.cpuSeconds() - before) / gib };
   }

@@ -42,6 +42,7 @@ describe('http', () => {
   test('is unready while the broker starts or stops', async () => {
     let state: BrokerState = 'starting';
     const server = new HttpServer({
+      maxConnections: 100,
       listen: '127.0.0.1:0',
       health: () => healthOf(state, { topics: { list: () => [] }, disk: { problem: undefined } }),
       metricSources: () => undefined,

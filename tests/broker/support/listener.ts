@@ -70,6 +70,7 @@ export function keepingLogger(): { logger: Logger; lines: string[] } {
 export interface TestListenerOptions {
   readonly limits?: Partial<ConnectionLimits>;
   readonly maxRequestMemoryBytes?: number;
+  readonly maxConnectionsPerAddress?: number;
   readonly outlet?: 'native' | 'node';
   readonly logger?: Logger;
 }
@@ -78,12 +79,18 @@ export interface TestListenerOptions {
 export async function testListener<Frame>(
   protocol: WireProtocol<Frame>,
   options: TestListenerOptions = {},
-): Promise<{ listener: Listener<Frame>; client: () => Promise<RawClient> }> {
+): Promise<{
+  readonly listener: Listener<Frame>;
+  readonly counters: BrokerCounters;
+  readonly client: () => Promise<RawClient>;
+}> {
   const native = options.outlet === 'node' ? undefined : loadNative();
   const outlets = outletFactory('copy', native, 16);
+  const counters = new BrokerCounters();
   const listener = new Listener({
     listen: '127.0.0.1:0',
     maxConnections: 1_000,
+    maxConnectionsPerAddress: options.maxConnectionsPerAddress ?? 1_000,
     maxRequestMemoryBytes: options.maxRequestMemoryBytes ?? 512 * MiB,
     limits: {
       maxInFlightRequestsPerConnection: 256,
@@ -92,11 +99,13 @@ export async function testListener<Frame>(
       sendBytesPerTurn: MiB,
       requestTimeoutMs: 30_000,
       sendStallTimeoutMs: 60_000,
+      firstRequestTimeoutMs: 3_600_000,
+      connectionIdleTimeoutMs: 3_600_000,
       ...options.limits,
     },
     protocol,
     outlets,
-    counters: new BrokerCounters(),
+    counters,
     logger: options.logger ?? pino({ level: 'silent' }),
   });
   const address = await listener.listen();
@@ -109,5 +118,5 @@ export async function testListener<Frame>(
     afterTest(() => opened.close());
     return opened;
   };
-  return { listener, client };
+  return { listener, counters, client };
 }

@@ -1,0 +1,86 @@
+/*
+ * How long a broker takes from its start to "ready", with much data: after kill -9 under load, and after a
+ * clean stop, in turns. The data are made once, and removed at the end.
+ *
+ *     npm run bench:recovery [-- --gib 10 --partitions 100 --rounds 5 --cold]
+ *
+ * `--cold` takes the log files out of the page cache before each start, as after a power cut; all that
+ * is dirty is written first. Needs the free space, and the room in the page cache for it to be quick.
+ */
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { Millrace } from '@millrace/client';
+import { printTable, runScript, Server, spread, withTempDir } from './spine/processes.js';
+
+const { values } = parseArgs({
+  options: {
+    gib: { type: 'string', default: '10' },
+    partitions: { type: 'string', default: '100' },
+    rounds: { type: 'string', default: '5' },
+    cold: { type: 'boolean', default: false },
+  },
+});
+const loader = fileURLToPath(new URL('./durability/load.js', import.meta.url));
+const MiB = 2 ** 20;
+
+/** Appends with 16 producers; resolves early, to undefined, when the broker goes away. */
+function append(server, bytes) {
+  const args = ['raw', server.port, 'recovery', '1', '16', '5', String(bytes), String(256 * 1024)];
+  return runScript([loader, ...args]);
+}
+
+function forget(directory) {
+  if (!values.cold) return;
+  const script =
+    'sync "$1"; find "$1" -type f -exec dd if={} iflag=nocache count=0 status=none \\;';
+  execFileSync('sh', ['-c', script, 'sh', directory]);
+}
+
+async function start(directory) {
+  forget(directory);
+  return Server.broker(directory);
+}
+
+/** Kills the broker while it is appended to. */
+async function killUnderLoad(server) {
+  const load = append(server, 1024 * 1024 * MiB).catch(() => undefined);
+  const before = server.cpuSeconds();
+  while (server.cpuSeconds() < before + 0.7) await delay(20);
+  const exited = once(server.child, 'exit');
+  server.child.kill('SIGKILL');
+  await exited;
+  await load;
+}
+
+await withTempDir(async (directory) => {
+  const first = await Server.broker(directory);
+  const client = new Millrace({ brokers: [`127.0.0.1:${first.port}`] });
+  await client.admin.createTopic({ name: 'recovery', partitions: Number(values.partitions) });
+  await client.close();
+  const made = await append(first, Number(values.gib) * 1024 * MiB);
+  console.log(
+    `${values.gib} GiB in ${values.partitions} partitions, made in ${made.seconds.toFixed(0)} s; ` +
+      `${values.rounds} rounds, ${values.cold ? 'log files cold' : 'page cache warm'}, medians (min–max)`,
+  );
+  await killUnderLoad(first);
+  const unclean = [];
+  const clean = [];
+  for (let round = 0; round < Number(values.rounds); round += 1) {
+    const crashed = await start(directory);
+    unclean.push(crashed.readyMs / 1000);
+    await append(crashed, 32 * MiB);
+    await crashed.stop();
+    const stopped = await start(directory);
+    clean.push(stopped.readyMs / 1000);
+    await append(stopped, 32 * MiB);
+    await killUnderLoad(stopped);
+  }
+  printTable([
+    ['from the start of the process to "ready"', 'seconds'],
+    ['after kill -9 under load', spread(unclean)],
+    ['after a clean stop', spread(clean)],
+  ]);
+});
