@@ -1,4 +1,5 @@
 import { open, readFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { crc32c } from '@millrace/protocol';
 import { writeFileAtomically } from './atomic-file.js';
 import { DataDirError, errnoOf } from './errors.js';
@@ -173,11 +174,22 @@ export class CheckpointFile {
   async #overwrite(slot: Buffer, position: number): Promise<void> {
     const file = await open(this.path, 'r+');
     try {
-      await file.write(slot, 0, slot.length, position);
+      await writeAll(file, slot, position);
       await file.datasync();
     } finally {
       await file.close();
     }
+  }
+}
+
+/** A write may be short: half a slot must not count as one, for the next goes over the other. */
+async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  let done = 0;
+  while (done < bytes.length) {
+    const left = bytes.length - done;
+    const { bytesWritten } = await file.write(bytes, done, left, position + done);
+    if (bytesWritten === 0) throw new Error('nothing could be written, and no error was given');
+    done += bytesWritten;
   }
 }
 

@@ -7,9 +7,12 @@ import type { EpochHistory } from './epoch-history.js';
 import type { LogEnvironment } from './log-environment.js';
 import type { FoundSegment } from './log-files.js';
 import { openStorageFile } from './persistence/file.js';
+import type { StorageFile } from './persistence/file.js';
 import { MAX_STORED_BATCH_BYTES } from './storage-config.js';
 import { checkTail, endOfContent } from './tail-check.js';
 import { unusedName } from './unused-name.js';
+
+const REWRITE_BYTES = 1024 * 1024;
 
 /** Where the log ends after its tail was looked at. */
 export interface LogEnd {
@@ -136,6 +139,7 @@ async function recoverSegment(
       );
     }
     if (file.size() > checked.end) file.truncate(checked.end);
+    rewrite(file, from, checked.end);
     await syncFile(segment.path);
     return {
       segmentBase: segment.baseOffset,
@@ -146,6 +150,20 @@ async function recoverSegment(
     };
   } finally {
     file.close();
+  }
+}
+
+/**
+ * Writes the bytes from `start` up to `end` once more, as they are. Pages that an earlier sync failed to
+ * write are clean, though they are only in the page cache: a sync alone would succeed, and mean nothing.
+ */
+function rewrite(file: StorageFile, start: number, end: number): void {
+  const window = Buffer.allocUnsafe(Math.min(REWRITE_BYTES, end - start));
+  for (let at = start; at < end;) {
+    const count = file.read(window.subarray(0, Math.min(window.length, end - at)), at);
+    if (count === 0) throw new Error(`${file.path} ends at byte ${at}, before ${end}`);
+    file.write([window.subarray(0, count)], at);
+    at += count;
   }
 }
 

@@ -1,5 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncDirectory } from '../storage/atomic-file.js';
 import type { LogEnvironment } from '../storage/log-environment.js';
 
 /** Directories of deleted topics on their way out, in the background. */
@@ -29,4 +30,12 @@ export class DirectoryRemovals {
     }
     await rm(path, { recursive: true, force: true });
   }
+}
+
+/** Removes what was on its way in or out of `directory` when the last broker ended. */
+export async function removeLeftovers(directory: string, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  // Or a power cut would give one its topic's name back, without what had been in it.
+  await syncDirectory(directory);
+  for (const name of names) await rm(join(directory, name), { recursive: true, force: true });
 }

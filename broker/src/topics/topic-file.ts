@@ -2,7 +2,7 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import { syncDirectory } from '../storage/atomic-file.js';
-import { DataDirError } from '../storage/errors.js';
+import { DataDirError, errnoOf } from '../storage/errors.js';
 import {
   COPY_SUFFIX,
   healJsonFile,
@@ -38,12 +38,24 @@ export async function storeNewTopic(path: string, spec: TopicSpec): Promise<void
     await rename(temporary, path);
     await syncDirectory(dirname(path));
   } catch (error) {
-    // The new name too: a topic whose creation was refused must not be there after a restart.
-    for (const leftover of [temporary, path]) {
-      await rm(leftover, { recursive: true, force: true }).catch(() => undefined);
-    }
+    // A topic whose creation was refused must not be there after a restart.
+    await takeBack(path, temporary).catch(() => undefined); // the next start ends it
     throw error;
   }
+}
+
+/**
+ * Removes a new topic again. It loses its name first, durably: a directory with a topic's name never lacks
+ * its `topic.json`, wherever a crash comes.
+ */
+async function takeBack(path: string, temporary: string): Promise<void> {
+  try {
+    await rename(path, temporary);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  }
+  await syncDirectory(dirname(path));
+  await rm(temporary, { recursive: true, force: true });
 }
 
 /**

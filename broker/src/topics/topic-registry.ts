@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, rename, rm } from 'node:fs/promises';
+import { readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isValidTopicName, ProtocolError } from '@millrace/protocol';
 import { syncDirectory } from '../storage/atomic-file.js';
 import { DataDirError, storageFailure } from '../storage/errors.js';
 import type { LogEnvironment } from '../storage/log-environment.js';
 import { forEachConcurrently } from './concurrently.js';
-import { DirectoryRemovals } from './directory-removals.js';
+import { DirectoryRemovals, removeLeftovers } from './directory-removals.js';
 import { NameTurns } from './name-turns.js';
 import { openPartition } from './open-partition.js';
 import type { Partition } from './partition.js';
@@ -62,12 +62,10 @@ export class TopicRegistry {
     environment: LogEnvironment,
   ): Promise<TopicRegistry> {
     const registry = new TopicRegistry(directory, environment);
-    for (const entry of await readdir(directory)) {
-      const path = join(directory, entry);
-      if (TOPIC_ID.test(entry)) await registry.#load(path, entry);
-      else if (entry.endsWith(NEW_SUFFIX) || entry.endsWith(DELETED_SUFFIX)) {
-        await rm(path, { recursive: true, force: true });
-      }
+    const entries = await readdir(directory);
+    await removeLeftovers(directory, entries.filter(isLeftover));
+    for (const entry of entries) {
+      if (TOPIC_ID.test(entry)) await registry.#load(join(directory, entry), entry);
     }
     const opens = registry
       .list()
@@ -304,4 +302,8 @@ export class TopicRegistry {
       throw storageFailure(what, error);
     }
   }
+}
+
+function isLeftover(name: string): boolean {
+  return name.endsWith(NEW_SUFFIX) || name.endsWith(DELETED_SUFFIX);
 }
