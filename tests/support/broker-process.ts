@@ -41,15 +41,21 @@ export class BrokerProcess {
     return broker;
   }
 
-  /** As {@link start}, without waiting: it can be stopped while it starts. */
+  /**
+   * As {@link start}, without waiting: it can be stopped while it starts.
+   * @param under a command that becomes the broker, as `strace -D`.
+   */
   static launch(
     dataDir: string,
     args: readonly string[] = [],
     environment: Readonly<Record<string, string>> = {},
+    under: readonly string[] = [],
   ): BrokerProcess {
+    const [program = process.execPath, ...before] = [...under, process.execPath];
     const child = spawn(
-      process.execPath,
+      program,
       [
+        ...before,
         command,
         ...['--data-dir', dataDir, '--listen', '127.0.0.1:0', '--http', '127.0.0.1:0', ...args],
       ],
@@ -90,6 +96,11 @@ export class BrokerProcess {
   get pid(): number {
     if (this.child.pid === undefined) throw new Error('the broker has no pid');
     return this.child.pid;
+  }
+
+  /** It has ended, by itself or not: the exit code, or the signal. */
+  get ended(): number | NodeJS.Signals | undefined {
+    return this.child.exitCode ?? this.child.signalCode ?? undefined;
   }
 
   /** Everything it has printed. */
