@@ -38,6 +38,11 @@ export default tseslint.config(
   },
   { files: ['client/**/*.ts'], rules: forbid('@millrace/native', '@millrace/broker') },
   { files: ['broker/**/*.ts'], rules: forbid('@millrace/client') },
+  // The load tester uses what users use, and starts brokers as processes.
+  {
+    files: ['bench/**/*.ts'],
+    rules: forbid('@millrace/protocol', '@millrace/native', '@millrace/broker'),
+  },
   {
     files: ['**/*.js'],
     languageOptions: {

@@ -50,6 +50,10 @@ export class BrokerCounters {
   /** Connections closed because what they sent made no sense. */
   protocolErrors = 0;
   bytesReceived = 0;
+  /** Reads of client sockets that brought something. */
+  reads = 0;
+  /** Received bytes that were copied once more, from where all connections read to. */
+  bytesCopied = 0;
   bytesSent = 0;
   produceEntries = 0;
   produceEntriesFailed = 0;
@@ -65,6 +69,11 @@ export class BrokerCounters {
   readonly apis = new Map<number, ApiCounters>();
   /** Requests of an API that there is not. */
   readonly unknownApi = new ApiCounters('unknown');
+
+  countRead(bytes: number): void {
+    this.reads += 1;
+    this.bytesReceived += bytes;
+  }
 
   /** @param rows of the answer to a commit. */
   countCommit(rows: readonly { readonly errorCode: number }[]): void {

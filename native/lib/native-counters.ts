@@ -1,12 +1,13 @@
 /**
- * What is counted apart. `send` is send(2) and sendmsg(2), `pwritev` also single buffers,
- * `residency` every probe.
+ * What is counted apart. `sendmsg` sends buffers of the broker, `send` file regions from memory;
+ * `pwritev` is also for single buffers, `residency` is every probe.
  */
 export type SyscallKind =
   | 'pwritev'
   | 'pread'
   | 'sendfile'
   | 'send'
+  | 'sendmsg'
   | 'fallocate'
   | 'ftruncate'
   | 'mmap'

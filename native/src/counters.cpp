@@ -5,8 +5,8 @@ namespace millrace {
 namespace {
 
 constexpr const char* kNames[] = {
-    "pwritev", "pread", "sendfile", "send",  "fallocate", "ftruncate", "mmap",
-    "munmap",  "msync", "fdatasync", "fsync", "madvise",   "residency",
+    "pwritev",   "pread", "sendfile", "send",  "sendmsg",   "fallocate", "ftruncate",
+    "mmap",      "munmap", "msync",    "fdatasync", "fsync", "madvise",   "residency",
 };
 static_assert(sizeof(kNames) / sizeof(kNames[0]) == static_cast<size_t>(Syscall::kCount),
               "every kind of system call has a name");

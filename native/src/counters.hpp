@@ -14,6 +14,7 @@ enum class Syscall : size_t {
   kPread,
   kSendfile,
   kSend,
+  kSendmsg,
   kFallocate,
   kFtruncate,
   kMmap,

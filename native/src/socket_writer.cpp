@@ -97,7 +97,7 @@ Napi::Value SocketWriter::Send(const Napi::CallbackInfo& info) {
 
     const ssize_t taken = ::sendmsg(socket, &message, SendFlags(more || !last));
     const int error = errno;
-    counters.CountResult(Side::kLoop, Syscall::kSend, taken);
+    counters.CountResult(Side::kLoop, Syscall::kSendmsg, taken);
     if (taken < 0 && error == EINTR) continue;
     if (taken < 0 && error != EAGAIN) ThrowFailure(env, {error, "sendmsg", ""});
     if (taken > 0) {

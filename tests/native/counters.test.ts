@@ -82,7 +82,7 @@ describeNative('counters', (native) => {
     const writer = native.socketWriter(fd);
     const calls = Math.ceil(MIB / 8 / native.sendChunkBytes);
     const length = MIB / 8;
-    expect(await added(() => writer.send([pattern(8)], 0, false))).toEqual({ send: [1, 8] });
+    expect(await added(() => writer.send([pattern(8)], 0, false))).toEqual({ sendmsg: [1, 8] });
     expect(await added(() => writer.sendFile(file, 0, length))).toEqual({
       sendfile: [calls, length],
     });
@@ -121,6 +121,7 @@ describeNative('counters', (native) => {
       pread: true,
       sendfile: true,
       send: true,
+      sendmsg: true,
       fallocate: true,
       ftruncate: true,
       mmap: true,

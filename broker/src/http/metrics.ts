@@ -6,6 +6,7 @@ import { defineGroups } from './group-metrics.js';
 import type { GroupSources } from './group-metrics.js';
 import { collectedMetric, one, SeriesBound } from './metric.js';
 import type { Define, Sample } from './metric.js';
+import { defineProcess } from './process-metrics.js';
 import { defineStorage } from './storage-metrics.js';
 import type { MeasuredStorage } from './storage-metrics.js';
 
@@ -60,6 +61,12 @@ function defineNetwork(define: Define, counters: BrokerCounters): void {
   );
   define('counter', 'received_bytes_total', 'Bytes read from clients.', () =>
     one(counters.bytesReceived),
+  );
+  define('counter', 'reads_total', 'Reads of client sockets that brought something.', () =>
+    one(counters.reads),
+  );
+  define('counter', 'received_copied_bytes_total', 'Received bytes copied in user space.', () =>
+    one(counters.bytesCopied),
   );
   define('counter', 'sent_bytes_total', 'Bytes handed to the kernel for clients.', () =>
     one(counters.bytesSent),
@@ -126,17 +133,4 @@ function defineNative(define: Define, native: Native): void {
   define('counter', 'native_failures_total', 'System calls that failed.', () =>
     one(native.counters().failures),
   );
-}
-
-function defineProcess(define: Define): void {
-  define('gauge', 'resident_memory_bytes', 'Resident memory of the process.', () =>
-    one(process.memoryUsage.rss()),
-  );
-  define('counter', 'cpu_seconds_total', 'CPU time of the process.', () => {
-    const { user, system } = process.cpuUsage();
-    return [
-      { labels: { mode: 'user' }, value: user / 1e6 },
-      { labels: { mode: 'system' }, value: system / 1e6 },
-    ];
-  });
 }

@@ -137,7 +137,7 @@ export class Connection<Frame> implements ConnectionContext, MemoryUser {
   }
 
   readonly #onChunk = (chunk: Buffer): void => {
-    this.#options.counters.bytesReceived += chunk.length;
+    this.#options.counters.countRead(chunk.length);
     if (this.#closing) return;
     const wasIncomplete = this.midFrame;
     let frames: readonly Frame[];

@@ -57,7 +57,7 @@ export class Listener<Frame> {
   constructor(options: ListenerOptions<Frame>) {
     this.#options = options;
     this.#memory = new RequestMemory(options.maxRequestMemoryBytes);
-    this.#readPool = new ReadPool(this.#memory);
+    this.#readPool = new ReadPool(this.#memory, options.counters);
     // Half-open: a client may finish sending and still read the answers.
     this.#server = createServer({
       allowHalfOpen: true,

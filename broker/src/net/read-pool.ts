@@ -43,8 +43,14 @@ export class ReadPool {
   readonly landing = Buffer.allocUnsafeSlow(64 * 1024);
   readonly #freeSlabs: Buffer[] = [];
 
-  /** @param memory bounds what is taken. */
-  constructor(readonly memory: RequestMemory) {}
+  /**
+   * @param memory bounds what is taken.
+   * @param copies where bytes that are copied out of the landing are counted.
+   */
+  constructor(
+    readonly memory: RequestMemory,
+    readonly copies: { bytesCopied: number } = { bytesCopied: 0 },
+  ) {}
 
   takeSlab(owner: MemoryUser): Block {
     const bytes = this.#freeSlabs.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES);

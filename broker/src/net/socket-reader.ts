@@ -135,6 +135,7 @@ export class SocketReader {
     if (count > room) this.#enter(this.#newBlock(count, owner));
     const chunk = this.#advance(count);
     this.#pool.landing.copy(chunk, 0, 0, count);
+    this.#pool.copies.bytesCopied += count;
     return chunk;
   }
 

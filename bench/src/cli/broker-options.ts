@@ -1,0 +1,111 @@
+import type { Command } from 'commander';
+import { StartedBroker } from '../broker/started-broker.js';
+import { BenchError } from '../errors.js';
+import { parseBytes } from '../util/units.js';
+import { makeDirectory, removeDirectory } from './data-dir.js';
+import { parsed } from './options.js';
+
+const DEFAULT_BROKER = '127.0.0.1:7070';
+
+/** Whom to load: one that runs, or one that is started for it. */
+export interface BrokerOptions {
+  readonly broker?: string;
+  readonly http?: string;
+  readonly start: boolean;
+  readonly cold: boolean;
+  readonly mode?: string;
+  readonly persist?: string;
+  readonly serve?: string;
+  readonly durability?: string;
+  readonly segmentBytes?: number;
+  readonly dataDir?: string;
+}
+
+export function addBrokerOptions(command: Command): Command {
+  return addStartOptions(
+    command
+      .option('-b, --broker <host:port>', `a running broker [${DEFAULT_BROKER}; MILLRACE_BROKER]`)
+      .option('--http <host:port>', "that broker's HTTP address, to tell what the load cost it")
+      .option('--start', 'start a broker for this load, and remove it', false)
+      .option('--cold', 'start one, and read what is not in the page cache', false)
+      .option('--mode <name>', '--start: millrace, kafka, rocketmq or classic')
+      .option('--persist <name>', '--start: mmap or write')
+      .option('--serve <name>', '--start: sendfile, mmap or copy'),
+  );
+}
+
+/** How brokers are started, whatever their mode. */
+export function addStartOptions(command: Command): Command {
+  return command
+    .option('--durability <name>', 'started brokers: fsync or pagecache')
+    .option('--segment-bytes <size>', 'started brokers: size of a segment', parsed(parseBytes))
+    .option('--data-dir <dir>', 'started brokers: where their data directories are made');
+}
+
+/** Further arguments of `millrace-broker`. */
+export function brokerArguments(
+  options: Partial<
+    Pick<BrokerOptions, 'mode' | 'persist' | 'serve' | 'durability' | 'segmentBytes'>
+  >,
+): readonly string[] {
+  const { durability, mode, persist, segmentBytes, serve } = options;
+  const given = { mode, persist, serve, durability, 'segment-bytes': segmentBytes };
+  return Object.entries(given).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name}`, String(value)],
+  );
+}
+
+/** A broker to load. */
+export interface Target {
+  readonly address: string;
+  /** Undefined: what the load costs it is not known. */
+  readonly httpAddress: string | undefined;
+  readonly started: StartedBroker | undefined;
+}
+
+/** Runs `work` with the broker that the options name; one that was started for it is removed. */
+export async function withTarget<Result>(
+  options: BrokerOptions,
+  work: (target: Target) => Promise<Result>,
+): Promise<Result> {
+  const { broker, cold, http } = options;
+  const start = options.start || cold;
+  if (start && broker !== undefined) {
+    throw new BenchError(
+      `${cold ? '--cold restarts the broker' : '--start starts a broker'}, and does that with one ` +
+        'of its own: leave out --broker',
+    );
+  }
+  if (!start) {
+    const strategies = [
+      'mode',
+      'persist',
+      'serve',
+      'durability',
+      'segmentBytes',
+      'dataDir',
+    ] as const;
+    const own = strategies.find((key) => options[key] !== undefined);
+    if (own !== undefined) {
+      const flag = own.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+      throw new BenchError(`--${flag} is for a broker that is started here: add --start`);
+    }
+    const address = broker ?? process.env['MILLRACE_BROKER'] ?? DEFAULT_BROKER;
+    return work({ address, httpAddress: http, started: undefined });
+  }
+  const dataDir = await makeDirectory(options.dataDir);
+  try {
+    const started = await StartedBroker.start({ dataDir, args: brokerArguments(options) });
+    try {
+      return await work({ ...addressesOf(started), started });
+    } finally {
+      await started.stop();
+    }
+  } finally {
+    removeDirectory(dataDir);
+  }
+}
+
+export function addressesOf(started: StartedBroker): Pick<Target, 'address' | 'httpAddress'> {
+  return { address: started.address, httpAddress: started.httpAddress };
+}

@@ -1,0 +1,73 @@
+import { describeEnvironment } from '../results/environment.js';
+import { toCsv } from '../results/csv.js';
+import { writeResult } from '../results/files.js';
+import { RESULT_SCHEMA } from '../results/schema.js';
+import type { ResultFile } from '../results/schema.js';
+import { watchInterrupts } from './interrupt.js';
+import type { OutputOptions } from './options.js';
+
+/** What a command that measures works in. */
+export class RunContext {
+  /** Where a broker that was started here stores: its filesystem is told. */
+  dataDir: string | undefined;
+  readonly notes: string[] = [];
+  readonly #atEnd: (() => Promise<void>)[] = [];
+
+  constructor(
+    readonly signal: AbortSignal,
+    private readonly quiet: boolean,
+  ) {}
+
+  /** Lines for people, on stdout unless that is for a program. */
+  say(...lines: readonly string[]): void {
+    const stream = this.quiet ? process.stderr : process.stdout;
+    for (const line of lines) stream.write(`${line}\n`);
+  }
+
+  /** Done when the command ends, however it ends, the last first. */
+  atEnd(step: () => Promise<void>): void {
+    this.#atEnd.push(step);
+  }
+
+  async end(): Promise<void> {
+    for (const step of this.#atEnd.reverse()) await step();
+  }
+}
+
+/**
+ * Runs a command that measures, and writes its result, also when Ctrl-C ended it early.
+ *
+ * @param work returns what it knows of the result; the rest is filled in.
+ */
+export async function runCommand(
+  options: OutputOptions,
+  work: (context: RunContext) => Promise<Partial<ResultFile>>,
+): Promise<void> {
+  const startedAt = new Date().toISOString();
+  const interruption = watchInterrupts();
+  const context = new RunContext(interruption.signal, options.json || options.csv);
+  let partial: Partial<ResultFile>;
+  try {
+    partial = await work(context);
+  } finally {
+    await context.end();
+    interruption.dispose();
+  }
+  const { cells = [], kind = 'load', limit, load, name = kind } = partial;
+  if (load === undefined || limit === undefined) throw new Error('a result without its load');
+  const result: ResultFile = {
+    ...{ schema: RESULT_SCHEMA, kind, name: options.name ?? name, startedAt },
+    finishedAt: new Date().toISOString(),
+    interrupted: interruption.exitCode !== undefined,
+    command: ['millrace-bench', ...process.argv.slice(2)],
+    environment: describeEnvironment(context.dataDir),
+    ...{ load, limit, cells, notes: [...context.notes, ...(partial.notes ?? [])] },
+    classic: partial.classic,
+    maxRate: partial.maxRate,
+  };
+  const files = writeResult(options.results, result);
+  if (options.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+  if (options.csv) process.stdout.write(toCsv(result));
+  context.say(`result: ${files.result}`, `report: ${files.report}`);
+  if (interruption.exitCode !== undefined) process.exitCode = interruption.exitCode;
+}
