@@ -1,6 +1,10 @@
 import { Command, CommanderError } from 'commander';
 import { BenchError, exitCode, messageOf } from '../errors.js';
+import { compareCommand } from './compare-command.js';
 import { loadCommand } from './load-command.js';
+import { modesCommand } from './modes-command.js';
+import { reportCommand } from './report-command.js';
+import { zerocopyCommand } from './zerocopy-command.js';
 
 /**
  * The command `millrace-bench`. Exit codes: 0 done, 1 failed, 2 cannot be (one line says why), 130 and
@@ -13,6 +17,10 @@ export async function run(argv: readonly string[]): Promise<void> {
     'Loads brokers, and tells what mmap and sendfile are worth on this machine.',
   );
   for (const kind of ['produce', 'consume', 'e2e'] as const) program.addCommand(loadCommand(kind));
+  program.addCommand(modesCommand());
+  program.addCommand(zerocopyCommand());
+  program.addCommand(compareCommand());
+  program.addCommand(reportCommand());
   for (const command of [program, ...program.commands]) {
     command.exitOverride().configureOutput({ outputError: () => undefined });
   }

@@ -58,6 +58,8 @@ export interface ConsumerSink {
   gate(): Promise<void> | undefined;
   /** One message. The bytes are the consumer's. */
   message(value: Buffer): void;
+  /** After the messages that came together. */
+  batchDone(): void;
 }
 
 export interface DriverConsumer {

@@ -125,6 +125,7 @@ class MillraceConsumer implements DriverConsumer {
         const value = cursor.value();
         if (value !== null) sink.message(value);
       }
+      sink.batchDone();
       if (this.rewind && batch.lastOffset + 1 >= batch.highWatermark) {
         this.consumer.seek(batch.topic, batch.partition, 0);
       }

@@ -13,6 +13,8 @@ export class ConsumerWorker implements ConsumerSink {
   #counts: PhaseCounts | undefined;
   #open: (() => void) | undefined;
   #phaseDone: ((report: PhaseReport) => void) | undefined;
+  /** When the last batch came: waiting for more that does not come is no part of a phase. */
+  #lastMs = 0;
   /** Something is made of every value, so that none is left unread. */
   #touched = 0;
 
@@ -63,6 +65,10 @@ export class ConsumerWorker implements ConsumerSink {
     if (sentMs >= counts.startMs) counts.latency(counts.endToEnd, monotonicMs() - sentMs);
   }
 
+  batchDone(): void {
+    this.#lastMs = monotonicMs();
+  }
+
   /** Reads and counts until {@link stop}, or to the end of what is to be read. */
   run(): Promise<PhaseReport> {
     this.#counts = new PhaseCounts();
@@ -77,7 +83,7 @@ export class ConsumerWorker implements ConsumerSink {
     if (counts === undefined || this.#phaseDone === undefined) return;
     this.#counts = undefined;
     if (Number.isNaN(this.#touched)) counts.failed(new Error('values could not be read'));
-    this.#phaseDone(counts.report());
+    this.#phaseDone(counts.report(Math.max(this.#lastMs, counts.startMs)));
   }
 
   tick(): Tick {

@@ -79,7 +79,9 @@ export function percentileCurve(
 ): readonly (readonly [percentile: number, us: number])[] {
   const histogram = decodeFromCompressedBase64(hdr, 32, false);
   const points: [number, number][] = [];
-  for (let nines = 0; nines <= 5; nines += 0.125) {
+  // Beyond what the count tells apart there is nothing but the maximum.
+  const mostNines = Math.min(5, Math.log10(Math.max(histogram.totalCount, 10)));
+  for (let nines = 0; nines <= mostNines; nines += 0.125) {
     const percentile = 100 * (1 - 0.5 * 10 ** -nines);
     points.push([percentile, histogram.getValueAtPercentile(percentile)]);
   }

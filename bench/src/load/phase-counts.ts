@@ -70,12 +70,13 @@ export class PhaseCounts {
     return tick;
   }
 
-  report(): PhaseReport {
+  /** @param endMs when it ended, where that is not now. */
+  report(endMs = monotonicMs()): PhaseReport {
     const { user, system } = process.cpuUsage(this.#cpuAtStart);
     const { publish, publishDelay, endToEnd } = this;
     return {
       startMs: this.startMs,
-      endMs: monotonicMs(),
+      endMs,
       messages: this.messages,
       bytes: this.bytes,
       errors: this.errors,

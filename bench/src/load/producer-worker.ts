@@ -80,8 +80,9 @@ export class ProducerWorker {
     const pending = new Pending();
     for (let sent = 0; ;) {
       const nowMs = monotonicMs();
-      if (this.#stopped || until.reached(nowMs)) break;
       let intendedMs = firstMs + sent * stepMs;
+      // What is late is still sent: leaving it out would leave out the worst.
+      if (this.#stopped || until.reached(intendedMs) || until.isOverdue(nowMs)) break;
       for (let burst = 0; intendedMs <= nowMs && burst < CLOCK_EVERY; burst += 1) {
         if (until.reached(intendedMs)) break;
         until.take(this.#sendOne(counts, intendedMs, pending));
@@ -174,11 +175,13 @@ export class ProducerWorker {
 /** When one producer has sent its share of a phase. */
 class Limit {
   readonly #endMs: number;
+  readonly #overdueMs: number;
   #messages: number;
   #bytes: number;
 
   constructor(limit: LoadLimit, producers: number, startMs: number) {
     this.#endMs = 'durationMs' in limit ? startMs + limit.durationMs : Infinity;
+    this.#overdueMs = 'durationMs' in limit ? startMs + 2 * limit.durationMs : Infinity;
     this.#messages = 'messages' in limit ? Math.ceil(limit.messages / producers) : Infinity;
     this.#bytes = 'bytes' in limit ? limit.bytes / producers : Infinity;
   }
@@ -186,6 +189,11 @@ class Limit {
   take(bytes: number): void {
     this.#messages -= 1;
     this.#bytes -= bytes;
+  }
+
+  /** A generator that is so far behind does not catch up. */
+  isOverdue(nowMs: number): boolean {
+    return nowMs >= this.#overdueMs;
   }
 
   reached(nowMs: number): boolean {

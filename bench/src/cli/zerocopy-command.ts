@@ -1,0 +1,172 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { Command, Option } from 'commander';
+import type { LoadLimit } from '../load/spec.js';
+import { classicTable } from '../results/classic-table.js';
+import type { Cell, ResultFile } from '../results/schema.js';
+import type { Contender } from '../rounds/contender.js';
+import { cell } from '../rounds/millrace-contender.js';
+import type { CellStart } from '../rounds/millrace-contender.js';
+import { runRounds } from '../rounds/run-rounds.js';
+import { findProgram } from '../servers/other-contenders.js';
+import { parseBytes, parseCount } from '../util/units.js';
+import {
+  makeVethPair,
+  namespacesMissing,
+  removeVethPair,
+  setScatterGather,
+} from '../zerocopy/network.js';
+import { classicRows, fieldName, matrix } from '../zerocopy/ways.js';
+import type { MatrixField } from '../zerocopy/ways.js';
+import { checkRoom } from './data-dir.js';
+import { addLoadOptions, addOutputOptions, parsed, specOf } from './options.js';
+import type { LoadOptions, OutputOptions } from './options.js';
+import { runCommand } from './run-command.js';
+import type { RunContext } from './run-command.js';
+import { tableLines } from './summary.js';
+
+interface Options extends OutputOptions {
+  readonly rounds: number;
+  readonly bytes: number;
+  readonly dataDir?: string;
+  readonly loopback: boolean;
+  /** `SERVER NAMESPACE/ADDRESS`: this process runs in the namespace of the client. */
+  readonly inside?: string;
+}
+
+const MESSAGE_BYTES = '4000';
+/** Batches have to fit the smaller fetch: one that is larger is served whole. */
+const BATCH_BYTES = 60 * 1024;
+
+/** `zerocopy`: the classic table. */
+export function zerocopyCommand(): Command {
+  return addOutputOptions(new Command('zerocopy'))
+    .description(
+      'Four ways from a file to a socket, theory beside measurement: over a pair of network namespaces ' +
+        'as root, else on loopback.',
+    )
+    .option(
+      '--rounds <n>',
+      'rounds, interleaved',
+      parsed((text) => parseCount(text, 1)),
+      5,
+    )
+    .option('--bytes <size>', 'what is served in each', parsed(parseBytes), 256 * 2 ** 20)
+    .option('--data-dir <dir>', 'where data directories are made')
+    .option('--loopback', 'do not make namespaces', false)
+    .addOption(new Option('--inside <namespace/address>').hideHelp())
+    .action((options: Options) => start(options));
+}
+
+async function start(options: Options): Promise<void> {
+  const missing = options.loopback ? 'asked for by --loopback' : namespacesMissing();
+  if (options.inside !== undefined || missing !== undefined) {
+    await runCommand(options, (context) => measure(options, missing, context));
+    return;
+  }
+  const pair = makeVethPair();
+  // Also when something ends this process in the middle of it.
+  process.on('exit', () => {
+    removeVethPair(pair);
+  });
+  const script = fileURLToPath(new URL('../../bin/millrace-bench.js', import.meta.url));
+  const inside = ['--inside', `${pair.server}/${pair.serverAddress}`];
+  const command = [process.execPath, script, ...process.argv.slice(2), ...inside];
+  // The load runs in the client's namespace, and all that it starts; Ctrl-C reaches it by itself.
+  process.on('SIGINT', () => undefined);
+  const child = spawn(findProgram('ip') ?? 'ip', ['netns', 'exec', pair.client, ...command], {
+    stdio: 'inherit',
+  });
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  const [code] = (await once(child, 'exit')) as [number | null];
+  removeVethPair(pair);
+  process.exitCode = code ?? 1;
+}
+
+async function measure(
+  options: Options,
+  missing: string | undefined,
+  context: RunContext,
+): Promise<Partial<ResultFile>> {
+  const [namespace, host] = options.inside?.split('/') ?? [];
+  const limit: LoadLimit = { bytes: options.bytes };
+  const spec = specOf(loadDefaults(), {
+    target: { driver: 'millrace', address: 'started' },
+    topic: '',
+    consume: { from: 'beginning', atEnd: 'rewind' },
+    stamped: false,
+  });
+  context.dataDir = options.dataDir ?? tmpdir();
+  checkRoom(context.dataDir, spec, limit);
+  const fields = matrix(namespace !== undefined);
+  const cellStart: CellStart = {
+    args: [],
+    parent: options.dataDir,
+    ...(host !== undefined && { host }),
+    ...(namespace !== undefined && {
+      prefix: [findProgram('ip') ?? 'ip', 'netns', 'exec', namespace],
+    }),
+  };
+  const contenders = fields.map((field) => contenderOf(field, cellStart, namespace));
+  const phases = [
+    { phase: 'produce', spec: {}, warmup: undefined, limit },
+    { phase: 'consume', spec: {}, warmup: { bytes: options.bytes / 4 }, limit },
+  ] as const;
+  const measured = await runRounds({ contenders, rounds: options.rounds, phases, spec }, context);
+  const cells = measured.map(servedOnly);
+  const classic = classicRows(fields, cells);
+  const { head, rows, title } = classicTable(classic);
+  context.say('', title, ...tableLines([head, ...rows]), '');
+  if (namespace === undefined) {
+    const note = `on loopback (${missing ?? ''}): the row with scatter-gather is open`;
+    context.notes.push(note, ...classic.flatMap(({ open }) => open ?? []));
+  } else {
+    context.notes.push('over veth between two network namespaces, segmentation offload off in all');
+  }
+  context.notes.push(...READING_NOTES);
+  for (const note of context.notes) context.say(note);
+  return { kind: 'zerocopy', name: options.name ?? 'zerocopy', load: spec, limit, cells, classic };
+}
+
+/** How the measured columns are to be read. */
+const READING_NOTES = [
+  'mmap+write: the theory counts a mmap(2) for each transfer; a broker maps a segment once, so two ' +
+    'of its four switches are not there to be measured.',
+  'Copies by system calls are counted from bytes; a short send is read again by read+write, so that ' +
+    'it can be above 2. The linearising copy without scatter-gather happens in the kernel, and shows ' +
+    'in CPU alone.',
+];
+
+function contenderOf(
+  field: MatrixField,
+  start: CellStart,
+  namespace: string | undefined,
+): Contender {
+  const base = cell('mmap', field.way.serve, start);
+  return {
+    ...base,
+    name: fieldName(field),
+    spec: { fetchBytes: field.chunkBytes, checkCrc: false },
+    open: () => {
+      if (namespace !== undefined && field.scatterGather !== undefined) {
+        setScatterGather(namespace, field.scatterGather);
+      }
+      return base.open();
+    },
+  };
+}
+
+/** Filling the topic is no part of what is told. */
+function servedOnly({ rounds, ...rest }: Cell): Cell {
+  return {
+    ...rest,
+    rounds: rounds.map((round) => round.filter(({ phase }) => phase !== 'produce')),
+  };
+}
+
+function loadDefaults(): LoadOptions {
+  const options = addLoadOptions(new Command()).parse([], { from: 'user' }).opts<LoadOptions>();
+  return { ...options, size: MESSAGE_BYTES, batch: BATCH_BYTES, acks: '1', partitions: 2 };
+}

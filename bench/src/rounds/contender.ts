@@ -1,0 +1,25 @@
+import type { Residency } from '../broker/page-cache.js';
+import type { DriverTarget } from '../drivers/driver.js';
+import type { LoadSpec } from '../load/spec.js';
+
+/** One of those that are compared: opened anew for each round. */
+export interface Contender {
+  readonly name: string;
+  readonly about: string;
+  /** What of the load differs for this one. */
+  readonly spec?: Partial<LoadSpec>;
+  /** @throws BenchError when it cannot run here. */
+  open(): Promise<OpenContender>;
+}
+
+/** A contender's broker, ready to be loaded. */
+export interface OpenContender {
+  readonly target: DriverTarget;
+  /** Where it tells what a load cost it; undefined: it does not. */
+  readonly httpAddress: string | undefined;
+  /** Makes what it stores cold; the addresses change. Undefined: it cannot be restarted. */
+  readonly makeCold?:
+    (() => Promise<Residency & Pick<OpenContender, 'target' | 'httpAddress'>>) | undefined;
+  /** Lets go of everything that opening it made. */
+  close(): Promise<void>;
+}

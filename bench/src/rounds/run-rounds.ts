@@ -1,0 +1,95 @@
+import type { RunContext } from '../cli/run-command.js';
+import { checkConsumers } from '../cli/load-command.js';
+import { measureLoad, withConnection } from '../cli/measured-load.js';
+import type { LoadLimit, LoadSpec } from '../load/spec.js';
+import type { Cell, Measurement, PhaseName } from '../results/schema.js';
+import type { Contender, OpenContender } from './contender.js';
+
+/** One phase of a round; the same for every contender. */
+export interface RoundPhase {
+  readonly phase: PhaseName;
+  /** What differs from the load as a whole. */
+  readonly spec: Partial<LoadSpec>;
+  readonly warmup: LoadLimit | undefined;
+  readonly limit: LoadLimit;
+}
+
+export interface RoundsPlan {
+  readonly contenders: readonly Contender[];
+  readonly rounds: number;
+  readonly phases: readonly RoundPhase[];
+  readonly spec: LoadSpec;
+}
+
+/**
+ * Every contender in every round, one at a time. Rounds begin with another one each, so that what a
+ * machine's drift does to the first and the last of a round cancels. The first round of all is run
+ * once more before, uncounted: the first touch of a virtual machine's memory is dear.
+ */
+export async function runRounds(plan: RoundsPlan, context: RunContext): Promise<readonly Cell[]> {
+  const { contenders, rounds } = plan;
+  const measured = contenders.map((): Measurement[][] => []);
+  const cells = (): Cell[] =>
+    contenders.map(({ about, name }, index) => ({ name, about, rounds: measured[index] ?? [] }));
+  const [first] = contenders;
+  if (first !== undefined && rounds > 1) {
+    await runOne(plan, { ...first, name: `${first.name}, not counted` }, 'round 0', context);
+  }
+  for (let round = 0; round < rounds; round += 1) {
+    for (let turn = 0; turn < contenders.length; turn += 1) {
+      if (context.signal.aborted) return cells();
+      const index = (turn + round) % contenders.length;
+      const contender = contenders[index];
+      if (contender === undefined) continue;
+      const label = `round ${round + 1}/${rounds}`;
+      measured[index]?.push(await runOne(plan, contender, label, context));
+    }
+  }
+  return cells();
+}
+
+/** A contender through all phases of a round; fewer when it is interrupted. */
+async function runOne(
+  plan: RoundsPlan,
+  contender: Contender,
+  label: string,
+  context: RunContext,
+): Promise<Measurement[]> {
+  const measurements: Measurement[] = [];
+  const opened = await contender.open();
+  try {
+    let at: Pick<OpenContender, 'target' | 'httpAddress'> = opened;
+    const topic = `bench-${process.pid}-${Date.now().toString(36)}`;
+    const partitions = await withConnection(at.target, (connection) =>
+      connection.ensureTopic(topic, plan.spec.partitions),
+    );
+    checkConsumers(plan.spec, partitions, topic);
+    for (const { limit, phase, spec, warmup } of plan.phases) {
+      if (context.signal.aborted) break;
+      let cold: Measurement['cold'];
+      if (phase === 'consume-cold') {
+        if (opened.makeCold === undefined) continue;
+        const { residentBytes, totalBytes, ...address } = await opened.makeCold();
+        cold = { residentBytes, totalBytes };
+        at = address;
+      }
+      const whole: LoadSpec = {
+        ...{ ...plan.spec, ...contender.spec, ...spec },
+        ...{ topic, target: at.target },
+      };
+      const measurement = await measureLoad(
+        { phase, spec: whole, partitions, warmup, limit },
+        `${label} ${contender.name}: ${phase}`,
+        context.signal,
+        at.httpAddress,
+      );
+      measurements.push(cold === undefined ? measurement : { ...measurement, cold });
+    }
+    if (opened.makeCold === undefined) {
+      await withConnection(at.target, (connection) => connection.deleteTopic(topic));
+    }
+  } finally {
+    await opened.close();
+  }
+  return measurements;
+}

@@ -1,0 +1,85 @@
+import { execFileSync } from 'node:child_process';
+import { BenchError, messageOf } from '../errors.js';
+import { findProgram } from '../servers/other-contenders.js';
+
+/** Addresses of documentation (RFC 5737): they are nobody's, and exist in these namespaces alone. */
+const SERVER_ADDRESS = '192.0.2.1';
+const CLIENT_ADDRESS = '192.0.2.2';
+const DEVICE = 'veth0';
+/** Segmentation offloads, off in both states: with them on, scatter-gather would not be all that differs. */
+const OFFLOADS = ['tso', 'gso', 'gro'] as const;
+
+/** Two network namespaces and the cable between them. */
+export interface VethPair {
+  readonly server: string;
+  readonly client: string;
+  readonly serverAddress: string;
+}
+
+/** Why this process cannot have namespaces; undefined when it can. */
+export function namespacesMissing(): string | undefined {
+  if (process.platform !== 'linux') return 'there are no network namespaces but on Linux';
+  if (process.getuid?.() !== 0) return 'network namespaces need root';
+  const missing = ['ip', 'ethtool'].find((name) => findProgram(name) === undefined);
+  return missing === undefined
+    ? undefined
+    : `the command ${missing} is missing (Debian: iproute2, ethtool)`;
+}
+
+/** Makes them. @throws BenchError, with nothing left behind. */
+export function makeVethPair(): VethPair {
+  const base = `millrace-bench-${process.pid}`;
+  const pair = { server: `${base}-s`, client: `${base}-c`, serverAddress: SERVER_ADDRESS };
+  try {
+    ip('netns', 'add', pair.server);
+    ip('netns', 'add', pair.client);
+    const peer = ['peer', 'name', DEVICE, 'netns', pair.client];
+    ip('link', 'add', DEVICE, 'netns', pair.server, 'type', 'veth', ...peer);
+    const ends = [
+      [pair.server, SERVER_ADDRESS],
+      [pair.client, CLIENT_ADDRESS],
+    ] as const;
+    for (const [namespace, address] of ends) {
+      ip('-n', namespace, 'address', 'add', `${address}/24`, 'dev', DEVICE);
+      ip('-n', namespace, 'link', 'set', DEVICE, 'up');
+      ip('-n', namespace, 'link', 'set', 'lo', 'up');
+    }
+    return pair;
+  } catch (error) {
+    removeVethPair(pair);
+    throw new BenchError(`network namespaces cannot be made here: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Removes them; the cable goes with them. Never throws. */
+export function removeVethPair({ client, server }: Pick<VethPair, 'client' | 'server'>): void {
+  for (const namespace of [server, client]) {
+    try {
+      ip('netns', 'delete', namespace);
+    } catch {
+      // It was not made, or is gone.
+    }
+  }
+}
+
+/** Switches scatter-gather of the server's end; segmentation offload is off either way. */
+export function setScatterGather(serverNamespace: string, on: boolean): void {
+  const settings = [...OFFLOADS.flatMap((name) => [name, 'off']), 'sg', on ? 'on' : 'off'];
+  inNamespace(serverNamespace, ['ethtool', '-K', DEVICE, ...settings]);
+  const shown = inNamespace(serverNamespace, ['ethtool', '-k', DEVICE]);
+  const wanted = on ? 'on' : 'off';
+  if (!new RegExp(`^scatter-gather: ${wanted}`, 'm').test(shown)) {
+    throw new BenchError(`scatter-gather of a veth device does not go ${wanted} on this kernel`);
+  }
+}
+
+function inNamespace(namespace: string, command: readonly string[]): string {
+  return ip('netns', 'exec', namespace, ...command);
+}
+
+function ip(...args: readonly string[]): string {
+  const program = findProgram('ip') ?? 'ip';
+  return execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+}
