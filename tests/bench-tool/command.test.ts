@@ -131,7 +131,7 @@ test('what cannot be ends with 2 and one line that says why, and leaves nothing'
     expect({ args, code, stderr }).toEqual({
       args,
       code: 2,
-      stderr: expect.stringContaining(says) as string,
+      stderr: expect.stringContaining(says) as unknown,
     });
     expect(stderr.trim().split('\n')).toHaveLength(1);
   }

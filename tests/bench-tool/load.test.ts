@@ -11,19 +11,29 @@ import type { Measurement } from '../../bench/src/results/schema.js';
 const spec: LoadSpec = {
   target: { driver: 'millrace', address: '' },
   topic: 't',
-  ...{ partitions: 1, producers: 1, consumers: 1, keys: 0, batchBytes: 1, lingerMs: 0 },
+  partitions: 1,
+  producers: 1,
+  consumers: 1,
   payload: { kind: 'zeros', minBytes: 10, maxBytes: 10 },
-  ...{ acks: 1, compression: 'none', ratePerSecond: 0, pacing: 'spin', api: 'send', inFlight: 4 },
-  ...{
-    fetchBytes: 1,
-    checkCrc: true,
-    consume: { from: 'beginning', atEnd: 'wait' },
-    stamped: false,
-  },
+  keys: 0,
+  batchBytes: 1,
+  lingerMs: 0,
+  acks: 1,
+  compression: 'none',
+  ratePerSecond: 0,
+  pacing: 'spin',
+  api: 'send',
+  inFlight: 4,
+  fetchBytes: 1,
+  checkCrc: true,
+  consume: { from: 'beginning', atEnd: 'wait' },
+  stamped: false,
 };
 
 const measurement: Measurement = {
-  ...{ phase: 'produce', latencies: {}, series: [] },
+  phase: 'produce',
+  latencies: {},
+  series: [],
   generator: { busiest: 0, cpuSeconds: 0 },
 };
 

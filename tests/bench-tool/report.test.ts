@@ -42,7 +42,10 @@ const cellOf = (name: string, ...cpu: number[]): Cell => ({
 });
 
 const result: ResultFile = {
-  ...{ schema: 'millrace-bench/1', kind: 'modes', name: 'a name', interrupted: false },
+  schema: 'millrace-bench/1',
+  kind: 'modes',
+  name: 'a name',
+  interrupted: false,
   ...{ startedAt: '2026-01-02T03:04:05.678Z', finishedAt: '2026-01-02T03:05:05.678Z' },
   command: ['millrace-bench', 'modes'],
   environment: {

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { dropPages } from '../broker/page-cache.js';
 import type { Residency } from '../broker/page-cache.js';
+import type { StartedBroker } from '../broker/started-broker.js';
 import type { DriverConnection } from '../drivers/driver.js';
 import { BenchError } from '../errors.js';
 import { findMaxRate } from '../load/find-max-rate.js';
@@ -76,6 +77,8 @@ async function runKind(
 /** One run of one of the commands on one broker. */
 class Run {
   readonly spec: LoadSpec;
+  /** The broker after {@link #makeCold}; it has to be gone before its directory is. */
+  #restarted: StartedBroker | undefined;
 
   constructor(
     private readonly kind: Kind,
@@ -114,6 +117,7 @@ class Run {
         this.context.say(...summaryLines(measurement));
         return { ...result, kind: 'load' as const, cells: this.#cells([measurement]) };
       } finally {
+        await this.#restarted?.stop();
         if (options.topic === undefined && this.target.started === undefined) {
           await connection.deleteTopic(topic).catch(() => undefined);
         }
@@ -159,7 +163,7 @@ class Run {
       residency = await dropPages(started.dataDir);
     });
     this.target = { ...addressesOf(again), started: again };
-    this.context.atEnd(() => again.stop());
+    this.#restarted = again;
     return residency ?? { residentBytes: NaN, totalBytes: NaN };
   }
 

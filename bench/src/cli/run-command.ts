@@ -11,7 +11,6 @@ export class RunContext {
   /** Where a broker that was started here stores: its filesystem is told. */
   dataDir: string | undefined;
   readonly notes: string[] = [];
-  readonly #atEnd: (() => Promise<void>)[] = [];
 
   constructor(
     readonly signal: AbortSignal,
@@ -22,15 +21,6 @@ export class RunContext {
   say(...lines: readonly string[]): void {
     const stream = this.quiet ? process.stderr : process.stdout;
     for (const line of lines) stream.write(`${line}\n`);
-  }
-
-  /** Done when the command ends, however it ends, the last first. */
-  atEnd(step: () => Promise<void>): void {
-    this.#atEnd.push(step);
-  }
-
-  async end(): Promise<void> {
-    for (const step of this.#atEnd.reverse()) await step();
   }
 }
 
@@ -50,7 +40,6 @@ export async function runCommand(
   try {
     partial = await work(context);
   } finally {
-    await context.end();
     interruption.dispose();
   }
   const { cells = [], kind = 'load', limit, load, name = kind } = partial;
