@@ -135,7 +135,7 @@ describe('a log that is damaged below its checkpoint', () => {
     }
     let killed = 0;
     const isLong = faultLength('damage') >= ALL_FROM_FLIPS;
-    for (let nth = isLong ? 1 : 1 + below(3); ; nth += isLong ? 1 : 3 + below(4)) {
+    for (let nth = 1; ; nth += isLong ? 1 : 3 + below(4)) {
       const { log, path } = sound.copy();
       const [, second = ''] = readdirSync(log)
         .filter((name) => name.endsWith('.log'))

@@ -193,7 +193,8 @@ export class Log {
         throw outOfRange(this.name, offset, this.startOffset, this.nextOffset);
       }
       const region = await readRegion(this.#view(), offset, maxBytes, atLeastOne);
-      const isMissing = offset >= this.#state.missingFrom && offset < this.dataEndOffset;
+      // Also from within a gap before what is missing: there is data behind it, and it is gone.
+      const isMissing = this.#state.missingFrom < Infinity && offset < this.dataEndOffset;
       if (region === undefined && isMissing && this.#damage !== undefined) throw this.#damage;
       return region;
     });
