@@ -81,11 +81,13 @@ describe('what the broker counts of its system calls', () => {
     const counted = Object.entries(names).filter(([ours]) => (cost.syscalls[ours] ?? 0) > 0);
     expect(counted.length).toBeGreaterThan(1);
     for (const [ours, theirs] of counted) {
+      // The probe of the data directory tries one sendfile, before anything is counted.
+      const uncounted = ours === 'sendfile' ? 1 : 0;
       // Node itself and libc make a few of these when the process starts and stops.
       const difference = (traced.get(theirs) ?? 0) - (cost.syscalls[ours] ?? 0);
       expect({ call: ours, extra: Math.max(0, -difference) }).toEqual({ call: ours, extra: 0 });
       if (theirs !== 'pread64')
-        expect({ call: ours, difference }).toEqual({ call: ours, difference: 0 });
+        expect({ call: ours, difference }).toEqual({ call: ours, difference: uncounted });
       else expect(difference).toBeLessThan(100);
     }
     expect(cost.syscallBytes[serve === 'sendfile' ? 'sendfile' : 'send']).toBeGreaterThan(

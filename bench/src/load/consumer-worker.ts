@@ -61,8 +61,7 @@ export class ConsumerWorker implements ConsumerSink {
     if (value.length > 0) this.#touched += (value[0] ?? 0) + (value[value.length - 1] ?? 0);
     if (!this.#stamped) return;
     const sentMs = this.#stamp.read(value);
-    // What was sent before this phase belongs to another.
-    if (sentMs >= counts.startMs) counts.latency(counts.endToEnd, monotonicMs() - sentMs);
+    if (!Number.isNaN(sentMs)) counts.latency(counts.endToEnd, monotonicMs() - sentMs);
   }
 
   batchDone(): void {
