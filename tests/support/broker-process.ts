@@ -51,11 +51,11 @@ export class BrokerProcess {
     environment: Readonly<Record<string, string>> = {},
     under: readonly string[] = [],
   ): BrokerProcess {
-    const [program = process.execPath, ...before] = [...under, process.execPath];
+    const [program = process.execPath, ...before] = under;
     const child = spawn(
       program,
       [
-        ...before,
+        ...(under.length > 0 ? [...before, process.execPath] : []),
         command,
         ...['--data-dir', dataDir, '--listen', '127.0.0.1:0', '--http', '127.0.0.1:0', ...args],
       ],

@@ -58,11 +58,11 @@ export async function record(
     const append = (): Promise<void> =>
       world.append(OTHER, { records: [{ key: 'o', value: 'o' }] });
     await append();
-    let othersOwn = false;
+    const hit = { other: false };
     recorder.inject((call) => {
       const fault = plan(call);
       if (fault === undefined) return undefined;
-      if (call.path.includes(otherId)) othersOwn = true;
+      if (call.path.includes(otherId)) hit.other = true;
       const log = failedLog(call);
       if (log !== undefined) world.ledger.note({ type: 'sync-failed', log });
       return fault;
@@ -72,7 +72,7 @@ export async function record(
     const { refused } = world;
     await append();
     const problems = world.untyped.map((error) => `refused without a type: ${String(error)}`);
-    if (world.refused > refused && !othersOwn) problems.push(`${OTHER} takes no more`);
+    if (world.refused > refused && !hit.other) problems.push(`${OTHER} takes no more`);
     await world.stop();
     const operations = [...recorder.operations];
     const disk = recorder.end();

@@ -91,6 +91,10 @@ class RecordedNativeFile implements NativeFile {
     return this.file.lock();
   }
 
+  hasOtherUsers(): boolean {
+    return this.file.hasOtherUsers();
+  }
+
   map(length: number, access: 'read' | 'write'): Mapping {
     const fault = recorder.before('mmap', this.path);
     if (fault !== undefined) recorder.after({ ...fault, how: 'after' }, 'mmap', this.path);

@@ -44,7 +44,9 @@ export const recordedPromises = {
     change(
       'mkdir',
       path,
-      async () => void (await real.mkdir(path, mode)),
+      async () => {
+        await real.mkdir(path, mode);
+      },
       () => recorder.made(path, 'directory'),
     ),
   rm: async (path: string, options: { recursive?: boolean; force?: boolean }): Promise<void> => {

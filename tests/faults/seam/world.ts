@@ -253,7 +253,9 @@ interface Parts {
 async function openParts(root: string, kind: PersistKind, clock: TestClock): Promise<Parts> {
   const storage = await openTestStorage(root, { kind, clock, config });
   const { topics, dataDir } = storage;
-  const producerIds = await ProducerIds.load(dataDir.path, config.producerIdBlock);
+  const producerIds = await ProducerIds.load(dataDir.path, config.producerIdBlock, {
+    ...{ isNew: !dataDir.hadTopics, nowMs: clock.nowMs, logger: silentLogger },
+  });
   const topic = new OffsetsTopic(topics, silentLogger);
   const loaded = await loadOffsets(topic.partition, silentLogger);
   const offsets = new OffsetsStore({

@@ -58,7 +58,8 @@ class TamperedRound {
       await this.#startSound();
       const load = new Load(this.#listen, this.#history, this.random);
       this.#load = load;
-      await load.start();
+      await load.createTopics();
+      load.start();
       await load.client('admin').admin.createTopic({ name: 'probe', partitions: PROBES.length });
       await this.#progress(50);
       for (const call of plan) await this.#runTampered(call);
