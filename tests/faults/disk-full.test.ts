@@ -89,7 +89,7 @@ class FillableDisk {
 
 /** Sends large messages until one is refused, and returns that. */
 async function refusedMessage(client: Millrace): Promise<DeliveryError> {
-  const producer = client.producer({ deliveryTimeoutMs: PROBE_MS });
+  const producer = client.producer({ idempotent: false, deliveryTimeoutMs: PROBE_MS });
   const value = Buffer.alloc(50_000);
   const failure = await refusal(() => producer.send('probe', { value }));
   await producer.close();

@@ -104,7 +104,7 @@ class LimitedBroker {
     const { admin } = this.probe;
     await admin.createTopic({ name: 'warm', ifNotExists: true });
     await admin.createTopic({ name: topic, config: small });
-    const producer = this.probe.producer({ deliveryTimeoutMs: PROBE_MS });
+    const producer = this.probe.producer({ idempotent: false, deliveryTimeoutMs: PROBE_MS });
     const warm = (): Promise<boolean> =>
       producer.send('warm', { value: 'x' }).then(
         () => true,
