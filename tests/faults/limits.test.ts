@@ -1,5 +1,4 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
@@ -104,7 +103,7 @@ class LimitedBroker {
     const { admin } = this.probe;
     await admin.createTopic({ name: 'warm', ifNotExists: true });
     await admin.createTopic({ name: topic, config: small });
-    const producer = this.probe.producer({ idempotent: false, deliveryTimeoutMs: PROBE_MS });
+    const producer = this.probe.producer({ deliveryTimeoutMs: PROBE_MS });
     const warm = (): Promise<boolean> =>
       producer.send('warm', { value: 'x' }).then(
         () => true,
@@ -130,46 +129,7 @@ class LimitedBroker {
   }
 }
 
-/** The right to open files of another process, as prlimit(1) sets it. */
-function limitOpenFiles(pid: number, soft: number): void {
-  execFileSync('prlimit', ['--pid', String(pid), `--nofile=${soft}:`]);
-}
-
-function softLimit(pid: number): number {
-  const args = ['--pid', String(pid), '--nofile', '--output=SOFT', '--noheadings'];
-  return Number(execFileSync('prlimit', args, { encoding: 'utf8' }).trim());
-}
-
-const highestDescriptor = (pid: number): number =>
-  Math.max(...readdirSync(`/proc/${pid}/fd`).map(Number));
-
 describe('at its limit', () => {
-  test.each(['mmap', 'write'])(
-    'of open files a broker (persist %s) refuses what needs one, and loses nothing',
-    async (persist) => {
-      if (missing !== undefined) return;
-      const random = seededRandom(testSeed());
-      const limited = await LimitedBroker.start(['--persist', persist], {}, random);
-      const { pid } = limited.broker;
-      const allowed = softLimit(pid);
-      for (let round = 0; round < rounds; round += 1) {
-        await limited.goesOn();
-        const send = await limited.freshTopic();
-        // Some things still work, others do not any more.
-        limitOpenFiles(pid, highestDescriptor(pid) + 1 + Math.floor(random() * 4));
-        await limited.goesOn(20);
-        limitOpenFiles(pid, 1);
-        const error = await send();
-        expect(error).toMatchObject({ cause: { code: 'STORAGE_ERROR', retriable: true } });
-        expect(String(error)).toContain('EMFILE');
-        limitOpenFiles(pid, allowed);
-        await limited.goesOn();
-      }
-      await limited.finish();
-    },
-    timeoutMs,
-  );
-
   test.each(['sendfile', 'mmap'])(
     'of mappings a broker (serve %s) refuses what needs one, and loses nothing',
     async (serve) => {
