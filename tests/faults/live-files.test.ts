@@ -7,7 +7,7 @@ import { BrokerProcess } from '../support/broker-process.js';
 import { seededRandom, testSeed } from '../support/seed.js';
 import { makeTempDir } from '../support/temp-dir.js';
 import { faultLength, faultTimeoutMs } from './support/length.js';
-import { Appender, Follower, until } from './support/live-log.js';
+import { Appender, Follower, MESSAGES_PER_BATCH, until } from './support/live-log.js';
 
 const SEGMENT_BYTES = 256 * 1024;
 /** Values of some 1,400 bytes that go through two segments and begin a third. */
@@ -174,7 +174,7 @@ async function damageRound(
   for (const one of [follower, reader, late]) {
     expectOurs(one.failure);
     expect(one.anomalies).toEqual([]);
-    expect(one.last).toBeLessThan(appender.acknowledged + 10);
+    expect(one.last).toBeLessThan(appender.acknowledged + MESSAGES_PER_BATCH);
   }
   // Whoever stopped before the end was told why.
   if (late.last < acknowledged - 1) expect(late.failure).toBeDefined();

@@ -101,7 +101,7 @@ describe('a request with a bad field is refused by the name of the field', () =>
     const partition = [0, 0, 0, 0, 0, 0, 0, 0, 0, 'asleep'];
     const described = [0, null, 'orders', topicId, 0, [], [partition]];
     expect(messageOf(() => describeTopicsApi.decodeResponse([[described]]))).toMatch(
-      /response\.topics\[0\]\.partitions\[0\]\.state: expected one of online, offline, got "asl/,
+      /response\.topics\[0\]\.partitions\[0\]\.state: expected one of online, offline, damaged, got "asl/,
     );
   });
 

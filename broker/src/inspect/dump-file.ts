@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import type { DumpLine } from './dump-line.js';
 import { dumpSegment } from './dump-segment.js';
 import type { SegmentDumpOptions } from './dump-segment.js';
+import { COPY_SUFFIX } from '../storage/json-file.js';
 import { dumpCheckpoint, dumpIndex, dumpJson, jsonDumps } from './dump-small.js';
 
 export type FileKind = 'segment' | 'index' | 'checkpoint' | 'json';
@@ -12,11 +13,16 @@ const INDEX_NAME = /\.index(\.cleaned)?$/;
 
 /** What a file of that name holds; undefined for a name that none of ours has. */
 export function kindOf(path: string): FileKind | undefined {
-  const name = basename(path);
+  const name = metadataName(path);
   if (SEGMENT_NAME.test(name)) return 'segment';
   if (INDEX_NAME.test(name)) return 'index';
   if (name === 'checkpoint') return 'checkpoint';
   return Object.hasOwn(jsonDumps, name) ? 'json' : undefined;
+}
+
+/** A copy is what it is a copy of. */
+function metadataName(path: string): string {
+  return basename(path, COPY_SUFFIX);
 }
 
 /** The names of what can be dumped, for messages. */
@@ -36,6 +42,6 @@ export function dumpFile(
     case 'checkpoint':
       return dumpCheckpoint(path);
     case 'json':
-      return dumpJson(path, basename(path));
+      return dumpJson(path, metadataName(path));
   }
 }

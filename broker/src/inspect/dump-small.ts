@@ -5,7 +5,7 @@ import { readManifest } from '../storage/compaction/manifest.js';
 import { EpochHistory } from '../storage/epoch-history.js';
 import { DataDirError } from '../storage/errors.js';
 import { readJsonFile } from '../storage/json-file.js';
-import { loadTopicSpec } from '../topics/topic-file.js';
+import { readTopicSpec } from '../topics/topic-file.js';
 import { decodeMeta } from './data-files.js';
 import { DamagedFileError, fieldsLine } from './dump-line.js';
 import type { DumpLine } from './dump-line.js';
@@ -62,7 +62,11 @@ export const jsonDumps: Readonly<Record<string, (path: string) => Promise<readon
   'compaction.json': async (path) => [
     fieldsLine('compaction', { ...(await readManifest(dirname(path))) }),
   ],
-  'topic.json': async (path) => [fieldsLine('topic', { ...(await loadTopicSpec(dirname(path))) })],
+  'topic.json': async (path) => {
+    const spec = await readTopicSpec(path);
+    if (spec === undefined) throw notSuch(path, 'the description of a topic');
+    return [fieldsLine('topic', { ...spec })];
+  },
   'meta.json': async (path) => {
     const meta = decodeMeta(await readJsonFile(path));
     if (meta === undefined) throw notSuch(path, 'the description of a data directory');

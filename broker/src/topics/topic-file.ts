@@ -84,9 +84,9 @@ export async function storeTopicChange(
  */
 export async function loadTopicSpec(path: string): Promise<TopicSpec> {
   const file = join(path, TOPIC_FILE);
-  const spec = await readSpec(file);
+  const spec = await readTopicSpec(file);
   if (spec !== undefined) return spec;
-  const copy = await readSpec(join(path, TOPIC_COPY));
+  const copy = await readTopicSpec(join(path, TOPIC_COPY));
   if (copy !== undefined) return withPartitionsIn(path, copy);
   throw new DataDirError(
     'damaged',
@@ -126,7 +126,8 @@ async function healTopicFile(path: string, spec: TopicSpec): Promise<'sound' | '
   return healJsonFile(join(path, TOPIC_FILE), spec);
 }
 
-async function readSpec(file: string): Promise<TopicSpec | undefined> {
+/** What a topic's file, or its copy, says; undefined where that is not a topic. */
+export async function readTopicSpec(file: string): Promise<TopicSpec | undefined> {
   try {
     return decodeSpec(await readJsonFile(file));
   } catch (error) {

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Consumer, Millrace, Producer } from '@millrace/client';
 
-const MESSAGES_PER_BATCH = 25;
+/** So many are on their way at most: stored, perhaps, and not acknowledged. */
+export const MESSAGES_PER_BATCH = 25;
 const POLL_MS = 5;
 
 /** Waits until `condition` holds. */
