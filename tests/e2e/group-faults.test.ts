@@ -131,13 +131,15 @@ describe('a member that goes', () => {
     const other = group().read();
     await until(() => other.owned.length === PARTITIONS);
     const child = await group().fork({ sessionTimeoutMs: SHORT_SESSION_MS });
-    const killed = await child.until(({ type }) => type === 'assigned');
+    await child.until(({ type }) => type === 'assigned');
     await child.kill();
     await until(() => other.owned.length === PARTITIONS);
-    const line = group()
+    // On a busy machine it may have lost a session before, and come back as another member.
+    const assigned = child.told.findLast(({ type }) => type === 'assigned');
+    const ends = group()
       .broker.log.split('\n')
-      .find((text) => text.includes('its session timed out'));
-    expect(line).toContain(killed.memberId);
+      .filter((text) => text.includes('its session timed out'));
+    expect(ends.at(-1)).toContain(assigned?.memberId);
   });
 
   test('by close() hands over at once, and what it handled does not come again', async () => {

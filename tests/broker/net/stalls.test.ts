@@ -99,7 +99,7 @@ test('a request with acks=0 that is not done in time ends the connection without
   const topic = { name: 't', partitions: [partition] };
   const counters = new BrokerCounters();
   const services = {
-    storage: { topics: { byId: () => topic } },
+    storage: { topics: { byId: () => topic }, disk: { require: () => undefined } },
     ...{ config: {}, counters, logger },
   } as unknown as HandlerServices;
   const handlers = createHandlers(services);

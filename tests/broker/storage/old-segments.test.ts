@@ -1,6 +1,7 @@
 import { cp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { emptyManifest, writeManifest } from '../../../broker/src/storage/compaction/manifest.js';
 import { SegmentGoneError } from '../../../broker/src/storage/errors.js';
 import type { Log } from '../../../broker/src/storage/log.js';
 import { Segment } from '../../../broker/src/storage/segment.js';
@@ -166,6 +167,7 @@ describe('the old end of a log', () => {
     await log().replaceSegments(inputs, async (begin) => {
       const bytes = Buffer.concat(await Promise.all(inputs.map((s) => readFile(s.logPath))));
       await writeFile(`${first.logPath}.cleaned`, bytes);
+      await writeManifest(log().directory, emptyManifest);
       await begin();
       await rm(first.indexPath, { force: true });
       await rename(`${first.logPath}.cleaned`, first.logPath);

@@ -36,6 +36,7 @@ function fakeFile(populated: Populated[]): StorageFile {
     ...{ path: 'fake', fd: -1, closed: false },
     native: { map: () => mapping } as unknown as NonNullable<StorageFile['native']>,
     size: () => size,
+    links: () => 1,
     allocate: (position, length) => {
       size = position + length;
     },

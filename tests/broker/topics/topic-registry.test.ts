@@ -12,6 +12,7 @@ import {
   recordsIn,
   rejection,
 } from '../../support/batches.js';
+import { linesLogger } from '../storage/lines-logger.js';
 import { FaultyPersistence } from '../../support/faulty-persistence.js';
 import { openTestStorage, partitionOf } from '../../support/storage.js';
 import type { TestStorage, TestStorageOptions } from '../../support/storage.js';
@@ -233,8 +234,17 @@ describe('a start', () => {
     ['missing', () => Promise.resolve()],
     ['damaged', (path) => writeFile(join(path, 'topic.json'), '{"crc32c":"0","content":{}}')],
     ['of no topic', (path) => writeJsonFile(join(path, 'topic.json'), { name: 't' })],
-  ])('refuses a topic.json that is %s, and names it', async (_, harm) => {
-    expect(await stopAnd(harm)).toMatch(new RegExp(`DataDirError.*${id}/topic.json`));
+  ])('leaves out a topic whose topic.json is %s, says so, and keeps its data', async (_, harm) => {
+    await create('kept');
+    await storage.close();
+    const path = join(dir.path, 'topics', id);
+    await mkdir(path);
+    await harm(path);
+    const lines = linesLogger();
+    storage = await openTestStorage(dir.path, { logger: lines.logger });
+    expect(storage.topics.list().map(({ name }) => name)).toEqual(['kept']);
+    expect(lines.find(new RegExp(`left out.*${id}/topic.json`))).toBeDefined();
+    expect(await directories()).toContain(id);
   });
 
   test('refuses two topics of one name', async () => {

@@ -11,8 +11,8 @@ import { Reader, until, type MessageHandler } from './reader.js';
 export const PARTITIONS = 4;
 /** Longer than any test may take: who waits for such a session to end fails. */
 export const ENDLESS_SESSION_MS = 600_000;
-/** The shortest that a broker takes by default. */
-export const SHORT_SESSION_MS = 1_000;
+/** Short, but long enough for a busy machine to send a heartbeat. */
+export const SHORT_SESSION_MS = 2_500;
 
 /** A broker process with topic `t`, and members of group `g`; all cleaned up after each test. */
 export class GroupFixture {

@@ -31,6 +31,8 @@ export interface MemberLogs {
 }
 
 interface OpenTenure extends Omit<Tenure, 'endedAtMs' | 'broken' | 'delivered'> {
+  /** The member's last sign of life before the assignment: it may have been stopped while it joined. */
+  readonly aliveAtMs: number;
   readonly delivered: DeliveredRun[];
 }
 
@@ -66,10 +68,11 @@ function readMember(
 ): void {
   const open = new Map<number, OpenTenure>();
   const lost = new Map<number, OpenTenure>();
+  let aliveAtMs = -Infinity;
   const end = (tenure: OpenTenure, endedAtMs: number | undefined, thrownOut: boolean): void => {
     open.delete(tenure.partition);
     const until = (endedAtMs ?? Infinity) + COMMIT_GRACE_MS;
-    const harmed = harmedAtMs.some((atMs) => atMs >= tenure.assignedAtMs && atMs <= until);
+    const harmed = harmedAtMs.some((atMs) => atMs >= tenure.aliveAtMs && atMs <= until);
     found.tenures.push({ ...tenure, endedAtMs, broken: thrownOut || harmed });
   };
   for (const [index, line] of lines.entries()) {
@@ -77,7 +80,14 @@ function readMember(
       for (const [partition, startOffset] of line.starts) {
         if (open.has(partition)) found.faults.push(`${name}: assigned twice, ${partition}`);
         const { generation, atMs: assignedAtMs } = line;
-        const tenure = { member: name, partition, generation, startOffset, assignedAtMs };
+        const tenure = {
+          member: name,
+          partition,
+          generation,
+          startOffset,
+          assignedAtMs,
+          aliveAtMs,
+        };
         open.set(partition, { ...tenure, delivered: [] });
       }
     } else if (line.type === 'delivered') {
@@ -103,7 +113,9 @@ function readMember(
       found.faults.push(`${name}: ${JSON.stringify(line)}`);
     } else if (line.type === 'refused' || line.type === 'retry' || line.type === 'warning') {
       if (line.error.includes("is not this consumer's any more")) found.refused += 1;
+      continue; // It may tell of that when it wakes up, before it knows of its group.
     }
+    aliveAtMs = line.atMs;
   }
   for (const tenure of open.values()) end(tenure, undefined, false);
 }

@@ -119,7 +119,7 @@ export class LoadMember {
       try {
         await this.#consumer.commit(batch);
       } catch (error) {
-        this.#refused(error);
+        this.#refused(error, batch);
         continue;
       }
       const { partition, lastOffset } = batch;
@@ -128,9 +128,13 @@ export class LoadMember {
     }
   }
 
-  /** The next one says the same; unless the partition has gone. */
-  #refused(error: unknown): void {
+  /** Tried again, unless a later batch says the same or the partition has gone: it may be the last. */
+  #refused(error: unknown, batch: FetchedBatch): void {
     const code = error instanceof MillraceError ? error.code : String(error);
     this.refused.set(code, (this.refused.get(code) ?? 0) + 1);
+    const { partition } = batch;
+    if (this.#passes.has(partition) && !this.#handled.has(partition)) {
+      this.#handled.set(partition, batch);
+    }
   }
 }

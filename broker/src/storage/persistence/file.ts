@@ -22,6 +22,8 @@ export interface StorageFile {
   readonly native: NativeFile | undefined;
   /** Length of the file in bytes. */
   size(): number;
+  /** How many names the file has: 0 once it was removed or replaced, and where nobody counts. */
+  links(): number;
   /**
    * Makes sure that `[position, position + length)` has disk blocks, extending the file.
    * @throws Error with code `ENOSPC`, the file as it was, when there are none.
@@ -74,6 +76,10 @@ class NativeStorageFile implements StorageFile {
     return this.native.size();
   }
 
+  links(): number {
+    return fstatSync(this.native.fd).nlink;
+  }
+
   allocate(position: number, length: number): void {
     this.native.allocate(position, length);
   }
@@ -120,6 +126,10 @@ export class NodeFile implements StorageFile {
 
   size(): number {
     return fstatSync(this.fd).size;
+  }
+
+  links(): number {
+    return fstatSync(this.fd).nlink;
   }
 
   allocate(): void {

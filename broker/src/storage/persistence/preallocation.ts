@@ -1,4 +1,3 @@
-import { fstatSync } from 'node:fs';
 import type { StorageFile } from './file.js';
 
 /** The first step of a segment's growth: small, so that an idle partition costs next to nothing. */
@@ -22,9 +21,8 @@ export class Preallocation {
     private readonly stepMaxBytes: number,
     private readonly onGrowth?: GrowthListener,
   ) {
-    const { size, nlink } = fstatSync(file.fd);
-    this.#allocatedTo = size;
-    this.#countsLinks = nlink > 0;
+    this.#allocatedTo = file.size();
+    this.#countsLinks = file.links() > 0;
   }
 
   /** Where allocated space ends. */
@@ -63,11 +61,12 @@ export class Preallocation {
    * @throws Error with code `EIO`.
    */
   checkIntact(dataEnd: number): void {
-    const { size, nlink } = fstatSync(this.file.fd);
+    const size = this.file.size();
     // Node has no fallocate(2): its files are as long as their data.
     const reach = this.file.native === undefined ? dataEnd : Math.max(dataEnd, this.#allocatedTo);
     if (size < reach) throw damaged(this.file, `cut to ${size} bytes, below ${reach}`);
-    if (nlink === 0 && this.#countsLinks) throw damaged(this.file, 'removed or replaced');
+    if (this.#countsLinks && this.file.links() === 0)
+      throw damaged(this.file, 'removed or replaced');
   }
 
   #growTo(end: number): void {
