@@ -1,5 +1,6 @@
 import type { Anomaly, AnomalyKind } from './anomaly.js';
 import type { ProducerHistory, ReadRecord } from './history.js';
+import { mayBeTaken, powerCuts } from './loss.js';
 import { nameOf, type PartitionFacts, type Sighting } from './partition-facts.js';
 
 /** A rule of what a log may be like: it yields what breaks it. */
@@ -76,11 +77,15 @@ export const checkRestarts: Rule = function* (facts) {
 /** A producer that is idempotent has each message once, and in its order. */
 export const checkProducers: Rule = function* (facts) {
   const found = anomalyIn(facts);
+  const { finalOffsets } = facts;
+  const cuts = powerCuts(facts);
   const last = new Map<ProducerHistory, Sighting>();
   const places = new Map<ProducerHistory, Map<number, Sighting>>();
   for (const sighting of [...facts.sightings].sort((a, b) => a.offset - b.offset)) {
     const { producer, sequence, offset } = sighting;
     if (!producer.idempotent) continue;
+    // What a power cut took from under a reader is sent again, and stored elsewhere.
+    if (!finalOffsets.has(offset) && mayBeTaken(sighting, cuts)) continue;
     let ofProducer = places.get(producer);
     if (ofProducer === undefined) {
       ofProducer = new Map<number, Sighting>();
