@@ -15,8 +15,6 @@ const SERVES = 3;
 const ACKNOWLEDGED_BEFORE = 30;
 /** The power goes at a random moment of this. */
 const LOAD_MAX_MS = 500;
-/** The broker finds out for at most so long that its disk is gone. */
-const SURVIVES_MAX_MS = 60;
 
 export interface CutsOptions {
   readonly cuts: number;
@@ -98,9 +96,8 @@ async function cutOnce(
   while (load.acknowledged < before + ACKNOWLEDGED_BEFORE) await pause(5);
   await pause(random() * LOAD_MAX_MS);
   const seed = Math.floor(random() * 2 ** 31);
-  const survivesMs = random() * SURVIVES_MAX_MS;
   const back = load.history.outage('power-cut');
-  await broker.cut(seed, survivesMs, random() < 0.5);
+  await broker.cut(seed, random() < 0.5);
   return back;
 }
 

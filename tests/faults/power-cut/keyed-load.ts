@@ -8,6 +8,8 @@ const PADDING = 'x'.repeat(300);
 interface KeyState {
   sent: number;
   acknowledged: number;
+  /** Where the acknowledged one is. */
+  offset: number;
 }
 
 /**
@@ -39,15 +41,19 @@ export class KeyedLoad {
   /** What is wrong with what the topic holds, in words; nobody may write to it any more. */
   async problems(): Promise<string[]> {
     const held = new Map<string, number>();
+    const at = new Map<string, number>();
     const consumer = this.client.consumer({ topics: [this.topic], exitAtEnd: true });
     for await (const message of consumer) {
-      held.set(message.key?.toString() ?? '', Number.parseInt(message.text() ?? '', 10));
+      const key = message.key?.toString() ?? '';
+      held.set(key, Number.parseInt(message.text() ?? '', 10));
+      at.set(key, message.offset);
     }
-    return [...this.#keys].flatMap(([key, { acknowledged, sent }]) => {
+    return [...this.#keys].flatMap(([key, { acknowledged, offset, sent }]) => {
       const version = held.get(key) ?? 0;
       if (version >= acknowledged && version <= sent) return [];
+      const last = `version ${version} at ${at.get(key) ?? -1}`;
       return [
-        `${this.topic}: ${key} has version ${version}, but ${acknowledged} was acknowledged and ${sent} sent`,
+        `${this.topic}: ${key} has ${last}, but ${acknowledged} was acknowledged at ${offset}, ${sent} sent`,
       ];
     });
   }
@@ -57,11 +63,15 @@ export class KeyedLoad {
     while (!this.#stopping) {
       if (this.#pending.size < MAX_PENDING) {
         const key = `key-${Math.floor(this.random() * KEYS)}`;
-        const state = this.#keys.get(key) ?? { sent: 0, acknowledged: 0 };
+        const state = this.#keys.get(key) ?? { sent: 0, acknowledged: 0, offset: -1 };
         this.#keys.set(key, state);
         const version = ++state.sent;
         const settled = producer.send(this.topic, { key, value: `${version} ${PADDING}` }).then(
-          () => void (state.acknowledged = Math.max(state.acknowledged, version)),
+          ({ offset }) => {
+            if (version <= state.acknowledged) return;
+            state.acknowledged = version;
+            state.offset = offset;
+          },
           () => undefined,
         );
         this.#pending.add(settled);
