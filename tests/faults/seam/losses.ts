@@ -12,6 +12,7 @@ export interface Loss {
 const all = (): boolean => true;
 const none = (): boolean => false;
 const lastHalf = (index: number, count: number): boolean => index >= count / 2;
+const removals: KeptNames = (_index, _count, type) => type === 'remove';
 
 /** The corners: what real file systems are nearest to, and what only the contract allows. */
 export const losses: readonly Loss[] = [
@@ -19,6 +20,7 @@ export const losses: readonly Loss[] = [
   loss('names are there, but not what was written', all, 'synced', none),
   loss('names and sizes are there, but zeros', all, 'last', none),
   loss('what was written is there, but not names', none, 'last', all),
+  loss('names that went are gone, and nothing else is done', removals, 'synced', none),
   loss('only the later pages are there', all, 'last', lastHalf),
 ];
 
@@ -38,6 +40,11 @@ export function randomLoss(random: () => number): Loss {
   };
 }
 
-function loss(name: string, names: KeptNames, size: KeptContent['size'], page: KeptNames): Loss {
+function loss(
+  name: string,
+  names: KeptNames,
+  size: KeptContent['size'],
+  page: KeptContent['page'],
+): Loss {
   return { name, names: () => names, content: () => ({ size, page }) };
 }

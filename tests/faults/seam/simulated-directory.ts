@@ -5,7 +5,7 @@ type Change =
   | { readonly type: 'move'; readonly from: string; readonly to: string; readonly node: number };
 
 /** Asked for each change that is not synced: is it there after the power cut? `index` of `count`. */
-export type KeptNames = (index: number, count: number) => boolean;
+export type KeptNames = (index: number, count: number, type: Change['type']) => boolean;
 
 /** A directory as programs see it, and as the device has it. A change is on the device once synced. */
 export class SimulatedDirectory {
@@ -62,7 +62,7 @@ export class SimulatedDirectory {
   afterPowerCut(isKept: KeptNames): ReadonlyMap<string, number> {
     const names = new Map(this.#device);
     for (const [index, change] of this.#pending.entries()) {
-      if (isKept(index, this.#pending.length)) make(change, names);
+      if (isKept(index, this.#pending.length, change.type)) make(change, names);
     }
     return names;
   }
