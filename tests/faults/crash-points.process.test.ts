@@ -19,7 +19,7 @@ const calls: readonly TamperedCall[] = [
   { call: 'pwritev', persist: 'write', injections },
 ];
 /** A kill of a real broker takes as long as so many of a recorded one. */
-const POINTS_PER_KILL = 15;
+const POINTS_PER_KILL = 40;
 
 test(
   'a real broker that is killed at a call loses nothing acknowledged',

@@ -2,7 +2,7 @@ import * as real from 'node:fs';
 import type { Fault } from './recorder.js';
 import { recordSync } from './recorded-native.js';
 import { noteOpen } from './recorded-promises.js';
-import { recorder } from './recorder.js';
+import { recorder, writtenBytes } from './recorder.js';
 
 type Callback = (error?: Error | null) => void;
 
@@ -101,8 +101,7 @@ function change(syscall: string, path: string, make: () => void): void {
 
 function write(fd: number, bytes: Buffer, position: number | null): number {
   const fault: Fault | undefined = recorder.before('write', pathOf(fd));
-  const half = fault?.how === 'part' || fault?.how === 'short';
-  const done = half ? bytes.subarray(0, Math.floor(bytes.length / 2)) : bytes;
+  const done = bytes.subarray(0, writtenBytes(bytes.length, fault));
   real.writeSync(fd, done, 0, done.length, position);
   recorder.wrote(recorder.nodeOf(fd), position ?? 0, done);
   recorder.after(fault, 'write', pathOf(fd));

@@ -3,7 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Fault } from './recorder.js';
 import { recordSync } from './recorded-native.js';
-import { recorder } from './recorder.js';
+import { recorder, writtenBytes } from './recorder.js';
 
 type Flag = string | number | undefined;
 
@@ -140,8 +140,7 @@ class RecordedHandle {
     position: number | null = null,
   ): Promise<{ bytesWritten: number }> {
     const fault = await Promise.resolve().then(() => recorder.before('write', this.path));
-    const half = fault?.how === 'part' || fault?.how === 'short';
-    const done = bytes.subarray(offset, offset + (half ? Math.floor(length / 2) : length));
+    const done = bytes.subarray(offset, offset + writtenBytes(length, fault));
     const at = position ?? this.#position;
     await this.handle.write(done, 0, done.length, at);
     recorder.wrote(this.#node, at, done);

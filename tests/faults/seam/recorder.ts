@@ -11,11 +11,20 @@ export interface Call {
 
 /**
  * What a test makes of a call: `before`: it fails and nothing is done; `after`: it is done and says that
- * it failed; `part`: a write does half and says that it failed; `short`: a write does half and says so.
+ * it failed; `part`: a write does half and says that it failed; `short`: a write does less and says so.
  */
 export interface Fault {
   readonly code: 'EIO' | 'ENOSPC' | 'ENOMEM' | 'EMFILE';
   readonly how: 'before' | 'after' | 'part' | 'short';
+}
+
+/** The most that a short write writes: less than what a slot of a checkpoint holds. */
+const SHORT_BYTES = 40;
+
+/** How much of `length` bytes a write does. */
+export function writtenBytes(length: number, fault: Fault | undefined): number {
+  if (fault?.how === 'short') return Math.min(SHORT_BYTES, Math.ceil(length / 2));
+  return fault?.how === 'part' ? Math.floor(length / 2) : length;
 }
 
 /** Asked for each call that changes files, in their order. */

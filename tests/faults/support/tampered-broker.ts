@@ -102,7 +102,7 @@ class TamperedRound {
     await this.#broker?.kill();
     const tampering: Tampering = {
       ...{ call, injection, andOn: !kills && this.random() < 0.2 },
-      when: 1 + Math.floor(this.random() ** 2 * (onFiles ? 8 : 40)),
+      when: 1 + Math.floor(this.random() ** 2 * (onFiles || kills ? 8 : 40)),
       ...(onFiles ? { paths: await pathsOf(this.#data) } : {}),
     };
     const output = join(this.directory, `strace-${this.counts.brokers}`);
