@@ -11,7 +11,7 @@ import { unlinkIfThere } from './log-files.js';
  * there, and a socket may still have to send it.
  */
 const STEP_BYTES = 4 * 1024 * 1024;
-/** Between two steps, for the syncs that wait for the journal. */
+/** Between two steps, for the syncs that wait. */
 const PAUSE_MS = 10;
 /** Files with no name any more that are held open at a time; those beyond go at once. */
 const MAX_HELD_FILES = 64;
@@ -31,8 +31,8 @@ export interface HeldFile {
 }
 
 /**
- * Removes large files so that nobody else notices. Deleting 64 MiB keeps the journal of a file system
- * busy for some 40 ms where freed blocks are discarded, and every sync on it waits for that. So the
+ * Removes large files so that nobody else notices. Deleting 64 MiB keeps a file system that discards
+ * freed blocks busy for some 40 ms, and every sync on it waits for that. So the
  * name goes at once, and the space behind it in small steps, one file at a time, when nobody has it
  * open or mapped any more. Should the process end before, the rest goes with its descriptor.
  */
