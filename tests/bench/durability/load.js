@@ -112,5 +112,10 @@ async function sdk({ partitions }) {
 const client = new Millrace({ brokers: [broker] });
 const described = await client.admin.describeTopics([topic]);
 await client.close();
-const result = await (via === 'raw' ? raw : sdk)(described[0]);
-console.log(JSON.stringify(result));
+try {
+  console.log(JSON.stringify(await (via === 'raw' ? raw : sdk)(described[0])));
+} catch (error) {
+  // As when the broker is killed on purpose.
+  console.error(`the load ended: ${error.message}`);
+  process.exit(1);
+}
