@@ -69,6 +69,9 @@ export async function recoverTail(
       ended = end.cutBytes > 0;
     }
   }
+  // A kill right after the first checkpoint got its name left that to be synced: the ceiling in it counts
+  // from now on, and a power cut must not take it back.
+  if (found.segments.length === 0) await syncDirectory(found.directory);
   const changed = !isAsCheckpointed(found.checkpoint, checkpoint, tail, end);
   if (changed) {
     await syncDirectoryIfThere(found);
