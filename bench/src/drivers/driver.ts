@@ -3,6 +3,9 @@ import type { LoadSpec } from '../load/spec.js';
 export const driverNames = ['millrace', 'nats', 'redis', 'kafka'] as const;
 export type DriverName = (typeof driverNames)[number];
 
+/** How long a driver waits for its server, in ms. */
+export const CONNECT_TIMEOUT_MS = 5_000;
+
 /** Whom to load. */
 export interface DriverTarget {
   readonly driver: DriverName;

@@ -9,9 +9,8 @@ import type {
   DriverConsumer,
   DriverProducer,
 } from './driver.js';
+import { CONNECT_TIMEOUT_MS } from './driver.js';
 import { loadClient } from './missing-client.js';
-
-const CONNECT_TIMEOUT_MS = 5_000;
 
 /** Any broker of Kafka's protocol, by kafkajs. What is sent in one turn leaves as one request. */
 export const kafkaDriver: Driver = {

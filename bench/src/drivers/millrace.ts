@@ -8,9 +8,9 @@ import type {
   DriverConsumer,
   DriverProducer,
 } from './driver.js';
+import { CONNECT_TIMEOUT_MS } from './driver.js';
 
 /** A broker of the same machine answers at once or is not there. */
-const CONNECT_TIMEOUT_MS = 5_000;
 
 /** millrace by its own SDK. */
 export const millraceDriver: Driver = {

@@ -10,9 +10,9 @@ import type {
   DriverConsumer,
   DriverProducer,
 } from './driver.js';
+import { CONNECT_TIMEOUT_MS } from './driver.js';
 import { loadClient } from './missing-client.js';
 
-const CONNECT_TIMEOUT_MS = 5_000;
 /** Messages that the server sends ahead. */
 const PULL_MESSAGES = 5_000;
 

@@ -8,9 +8,9 @@ import type {
   DriverConsumer,
   DriverProducer,
 } from './driver.js';
+import { CONNECT_TIMEOUT_MS } from './driver.js';
 import { loadClient } from './missing-client.js';
 
-const CONNECT_TIMEOUT_MS = 5_000;
 /** Entries that one XREAD asks for, and how long it waits for the first. */
 const READ_COUNT = 2_000;
 const READ_BLOCK_MS = 200;

@@ -32,9 +32,9 @@ export interface HeldFile {
 
 /**
  * Removes large files so that nobody else notices. Deleting 64 MiB keeps a file system that discards
- * freed blocks busy for some 40 ms, and every sync on it waits for that. So the
- * name goes at once, and the space behind it in small steps, one file at a time, when nobody has it
- * open or mapped any more. Should the process end before, the rest goes with its descriptor.
+ * freed blocks busy for some 40 ms, and every sync on it waits for that. So the name goes at once, and
+ * the space behind it in small steps, one file at a time, when nobody has it open or mapped any more.
+ * Should the process end before, the rest goes with its descriptor.
  */
 export class FileRemovals {
   #held = 0;
