@@ -1,4 +1,4 @@
-import { Millrace, type ClientEvent } from '@millrace/client';
+import { BrokerError, Millrace, type ClientEvent } from '@millrace/client';
 import type { FinalLog } from '../checker/history.js';
 import { partitionName } from '../checker/history.js';
 import type { HistoryRecorder } from '../checker/recorder.js';
@@ -299,7 +299,13 @@ export class Load {
     const [topic] = this.members.map((member) => member.topic);
     if (topic === undefined) return true;
     this.#reader ??= this.client('group-reader');
-    const positions = await this.#reader.admin.groupOffsets(LOAD_GROUP, { topics: [topic] });
+    const positions = await this.#reader.admin
+      .groupOffsets(LOAD_GROUP, { topics: [topic] })
+      .catch((error: unknown) => {
+        // After a kill ahead of the first commit there is no group until a member has joined again.
+        if (error instanceof BrokerError && error.code === 'GROUP_ID_NOT_FOUND') return [];
+        throw error;
+      });
     const committed = new Map(positions.map((own) => [own.partition, own.committedOffset]));
     return this.#partitionsOf(topic).every(
       ([name, partition]) => (committed.get(partition) ?? 0) > (ends.get(name) ?? -1),
