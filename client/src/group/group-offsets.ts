@@ -115,13 +115,24 @@ export class GroupOffsets {
       const error = await this.#tryCommit(held);
       if (error === undefined) return;
       const delayMs = backoffMs(retryBackoff, failures);
-      if (performance.now() + delayMs > deadlineMs) throw error;
+      if (performance.now() + delayMs > deadlineMs) throw this.#outOfTime(error, requestTimeoutMs);
       onEvent({ type: 'retry', action, attempt: failures, delayMs, error });
       // The end of a rebalance is what a commit within one waits for, if it is one that goes on.
       const over = this.#context.roundOver();
       const pause = sleep(delayMs);
       await (over === undefined ? pause : Promise.race([pause, over]));
     }
+  }
+
+  /** What a commit ends with that met errors which may pass for as long as it may take. */
+  #outOfTime(error: MillraceError, requestTimeoutMs: number): MillraceError {
+    if (!isOut(error) && error.code !== 'REBALANCE_IN_PROGRESS') return error;
+    const { group } = this.#context;
+    const message =
+      `Nothing was committed to group ${quoted(group)}: its members were being shared out for all of ` +
+      `requestTimeoutMs (${requestTimeoutMs} ms). Commit again, or with the next message; until then ` +
+      'who gets the partitions goes on from the last commit';
+    return new RebalanceError(message, { group, cause: error });
   }
 
   /**

@@ -47,6 +47,15 @@ describe('a commit', () => {
     expect(thrown).toMatchObject({ code: 'COORDINATOR_LOAD_IN_PROGRESS' });
   });
 
+  it('that meets rebalances for all of requestTimeoutMs is a RebalanceError that says so', async () => {
+    const member = newMember(broker.port, {}, 50);
+    await member.membership.start();
+    broker.failNext('offsetCommit', error('REBALANCE_IN_PROGRESS'), 1_000);
+    const thrown = await rejectionOf(member.membership.commit(member.rows(7)));
+    expect(thrown).toBeInstanceOf(RebalanceError);
+    expect((thrown as Error).message).toContain('all of requestTimeoutMs (50 ms)');
+  });
+
   it.each(['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION'] as const)(
     'of a member that is out (%s) is a RebalanceError, and the member joins afresh',
     async (name) => {
