@@ -6,6 +6,12 @@ import type { Mapping, MappingAccess } from './mapping.js';
  */
 export type Residency = 'resident' | 'cold' | 'short' | 'unknown';
 
+/** Bytes of a file, from `start` up to `end`. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
 /**
  * One open file. Positions and lengths are bytes, safe integers. Every method but `close` throws a
  * `NativeError` with code `EBADF` once the file is closed; asynchronous ones throw it at once and
@@ -43,6 +49,19 @@ export interface NativeFile {
 
   /** Reads by pread(2) until the target is full or the file ends. Returns the bytes read. */
   read(target: Uint8Array, position: number): number;
+
+  /**
+   * Takes the clean pages that lie wholly behind `position` out of the page cache, by posix_fadvise(2) with
+   * POSIX_FADV_DONTNEED. What is dirty stays, and begins to be written.
+   */
+  evict(position: number): void;
+
+  /**
+   * The first range at or after `position` that may hold other bytes than zeros, by lseek(2) with
+   * SEEK_DATA and SEEK_HOLE: blocks that were allocated and never written are left out, unless they
+   * are in the page cache, where reading ahead and faults bring more than was asked for. Undefined when there is none up to the end of the file. A filesystem that keeps no account of that gives the whole rest.
+   */
+  nextData(position: number): ByteRange | undefined;
 
   /** Sets the size. Writing through a mapping to what was cut off fails with `EIO`. */
   truncate(length: number): void;

@@ -56,6 +56,8 @@ Napi::Function NativeFile::Define(Napi::Env env) {
                          InstanceMethod<&NativeFile::Allocate>("allocate"),
                          InstanceMethod<&NativeFile::Write>("write"),
                          InstanceMethod<&NativeFile::Read>("read"),
+                         InstanceMethod<&NativeFile::Evict>("evict"),
+                         InstanceMethod<&NativeFile::NextData>("nextData"),
                          InstanceMethod<&NativeFile::Truncate>("truncate"),
                          InstanceMethod<&NativeFile::Sync>("sync"),
                          InstanceMethod<&NativeFile::Residency>("residency"),
@@ -188,6 +190,36 @@ Napi::Value NativeFile::Read(const Napi::CallbackInfo& info) {
     }
   }
   return Napi::Number::New(env, static_cast<double>(done));
+}
+
+Napi::Value NativeFile::Evict(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Descriptor& file = *Opened(env, "posix_fadvise");
+  const int64_t position = IntegerArgument(info, 0, "position");
+  const int error = ::posix_fadvise(file.fd(), position, 0, POSIX_FADV_DONTNEED);
+  if (error != 0) ThrowFailure(env, {error, "posix_fadvise", path_});
+  return env.Undefined();
+}
+
+Napi::Value NativeFile::NextData(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Descriptor& file = *Opened(env, "lseek");
+  const int64_t position = IntegerArgument(info, 0, "position");
+  // The descriptor's own position, which this moves, is used by nobody.
+  off_t start = ::lseek(file.fd(), position, SEEK_DATA);
+  off_t end = start < 0 ? start : ::lseek(file.fd(), start, SEEK_HOLE);
+  if (start < 0 && errno == ENXIO) return env.Undefined();
+  if (end < 0) {
+    if (errno != EINVAL) ThrowFailure(env, {errno, "lseek", path_});
+    // This filesystem knows neither.
+    start = position;
+    end = SizeOf(env, file);
+    if (start >= end) return env.Undefined();
+  }
+  Napi::Object range = Napi::Object::New(env);
+  range.Set("start", static_cast<double>(start));
+  range.Set("end", static_cast<double>(end));
+  return range;
 }
 
 Napi::Value NativeFile::Truncate(const Napi::CallbackInfo& info) {

@@ -30,6 +30,8 @@ class NativeFile final : public Napi::ObjectWrap<NativeFile> {
   Napi::Value Allocate(const Napi::CallbackInfo& info);
   Napi::Value Write(const Napi::CallbackInfo& info);
   Napi::Value Read(const Napi::CallbackInfo& info);
+  Napi::Value Evict(const Napi::CallbackInfo& info);
+  Napi::Value NextData(const Napi::CallbackInfo& info);
   Napi::Value Truncate(const Napi::CallbackInfo& info);
   Napi::Value Sync(const Napi::CallbackInfo& info);
   Napi::Value Residency(const Napi::CallbackInfo& info);

@@ -103,6 +103,27 @@ describeNative('NativeFile', (native) => {
     expect(file.size()).toBe(10);
   });
 
+  test('finds what was written in what was only allocated', () => {
+    const file = create();
+    expect(file.nextData(0)).toBeUndefined();
+    file.allocate(0, 4 * MIB);
+    expect(file.nextData(0)).toBeUndefined();
+    file.write([Buffer.from('abc')], MIB + 5);
+    file.write([Buffer.from('abc')], 3 * MIB);
+    const { start, end } = file.nextData(0) ?? { start: -1, end: -1 };
+    // Whole blocks or pages, or larger pieces, around it: how large is the filesystem's affair.
+    expect(start).toBeLessThanOrEqual(MIB + 5);
+    expect(end).toBeGreaterThanOrEqual(MIB + 8);
+    expect(file.nextData(MIB + 6)?.start).toBe(MIB + 6);
+    const next = file.nextData(end);
+    if (end < 3 * MIB) expect(next?.start).toBeGreaterThan(MIB + 5);
+    file.read(Buffer.alloc(4 * MIB), 0);
+    file.evict(3 * MIB + 5);
+    expect(file.nextData(4 * MIB - 1)).toBeUndefined();
+    expect(file.nextData(4 * MIB)).toBeUndefined();
+    expect(file.nextData(9 * MIB)).toBeUndefined();
+  });
+
   test('leaves the size alone when the disk is full', () => {
     if (!existsSync('/dev/shm')) return;
     const { bsize, blocks } = statfsSync('/dev/shm');

@@ -21,7 +21,7 @@ const busy = (end: string): string => `
     const writer = native.socketWriter(near._handle.fd);
     while (writer.sendFile(file, 0, file.size()) > 0);
     writer.onceWritable(() => { throw new Error('nobody read anything'); });
-    for (let i = 0; i < 20; i += 1) {
+    for (let i = 0; i < 10; i += 1) {
       mapping.write([Buffer.alloc(4096, i)], i * 4096);
       file.sync(); mapping.sync(0, file.size()); mapping.populate(0, file.size());
       file.warm(0, file.size()); native.syncDirectory(workerData.directory).catch(() => {});

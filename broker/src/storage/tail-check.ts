@@ -1,10 +1,16 @@
 import { BATCH_OVERHEAD_BYTES, crc32c, readBatchHeader } from '@millrace/protocol';
 import type { BatchHeader } from '@millrace/protocol';
+import type { ByteRange } from '@millrace/native';
 import type { StorageFile } from './persistence/file.js';
 
 /** A CRC-32C covers a batch from its attributes on; base offset, length, epoch, magic and CRC lie before. */
 const CRC_COVERS_FROM = 21;
 const READ_BYTES = 4 * 1024 * 1024;
+/** Most tails are short: the first read is that long, each next one twice as long. */
+const FIRST_READ_BYTES = 64 * 1024;
+/** The zeros behind a log are looked at in pieces that stay in the processor's cache. */
+const SCAN_BYTES = 256 * 1024;
+const ZEROS = Buffer.alloc(SCAN_BYTES);
 const MAGIC = 2;
 
 /** What a valid batch must continue. */
@@ -62,6 +68,7 @@ function whyNotNext(batch: BatchHeader, offset: number, maxEpoch: number): strin
 class TailReader {
   #window: Buffer = Buffer.alloc(0);
   #windowStart = 0;
+  #nextReadBytes = FIRST_READ_BYTES;
 
   constructor(
     private readonly file: StorageFile,
@@ -89,7 +96,8 @@ class TailReader {
     if (from >= 0 && from + length <= this.#window.length) {
       return this.#window.subarray(from, from + length);
     }
-    const want = Math.min(Math.max(length, READ_BYTES), this.fileBytes - position);
+    const want = Math.min(Math.max(length, this.#nextReadBytes), this.fileBytes - position);
+    this.#nextReadBytes = Math.min(2 * this.#nextReadBytes, READ_BYTES);
     const window = Buffer.allocUnsafe(want);
     this.#window = window.subarray(0, this.file.read(window, position));
     this.#windowStart = position;
@@ -97,17 +105,30 @@ class TailReader {
   }
 }
 
-/** Where the last byte that is not zero ends, at or after `from`; `from` when all are zero. */
+/**
+ * Where the last byte that is not zero ends, at or after `from`; `from` when all are zero. What was
+ * allocated ahead and never written is not looked at: it would be most of what a start reads.
+ */
 export function endOfContent(file: StorageFile, from: number): number {
-  let end = file.size();
-  const window = Buffer.allocUnsafe(Math.min(READ_BYTES, Math.max(1, end - from)));
-  while (end > from) {
-    const start = Math.max(from, end - window.length);
+  let end = from;
+  for (let range = file.nextData(from); range; range = file.nextData(range.end)) {
+    end = endOfContentWithin(file, range) ?? end;
+  }
+  return end;
+}
+
+/** Where the last byte of the range that is not zero ends; undefined when all are zero. */
+function endOfContentWithin(file: StorageFile, range: ByteRange): number | undefined {
+  const window = Buffer.allocUnsafe(Math.min(SCAN_BYTES, range.end - range.start));
+  for (let end = range.end; end > range.start;) {
+    const start = Math.max(range.start, end - window.length);
     const count = file.read(window.subarray(0, end - start), start);
-    for (let i = count - 1; i >= 0; i -= 1) {
-      if (window[i] !== 0) return start + i + 1;
+    if (window.compare(ZEROS, 0, count, 0, count) !== 0) {
+      let last = count - 1;
+      while (window[last] === 0) last -= 1;
+      return start + last + 1;
     }
     end = start;
   }
-  return from;
+  return undefined;
 }

@@ -131,6 +131,9 @@ async function recoverSegment(
           maxBatchBytes: MAX_STORED_BATCH_BYTES,
           maxLeaderEpoch: Math.max(checkpoint.leaderEpoch, found.epochs.latest?.epoch ?? 0),
         });
+    // What is clean behind the valid batches is zeros that were faulted in ahead, and much of it. Where a
+    // sync failed, clean pages may be all that there is of a batch: they are kept beside.
+    if (!checkpoint.tailDistrusted) file.evict(checked.end);
     const contentEnd = endOfContent(file, checked.end);
     const cutBytes = contentEnd - checked.end;
     if (cutBytes > 0) {

@@ -42,6 +42,8 @@ function fakeFile(populated: Populated[]): StorageFile {
     },
     write: () => undefined,
     read: () => 0,
+    evict: () => undefined,
+    nextData: () => undefined,
     truncate: (length) => {
       size = length;
     },

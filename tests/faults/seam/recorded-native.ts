@@ -1,4 +1,4 @@
-import type { Mapping, Native, NativeFile, Residency } from '@millrace/native';
+import type { ByteRange, Mapping, Native, NativeFile, Residency } from '@millrace/native';
 import { recorder } from './recorder.js';
 
 /** The native module, with what it does to files noted. */
@@ -66,6 +66,14 @@ class RecordedNativeFile implements NativeFile {
 
   read(target: Uint8Array, position: number): number {
     return this.file.read(target, position);
+  }
+
+  evict(position: number): void {
+    this.file.evict(position);
+  }
+
+  nextData(position: number): ByteRange | undefined {
+    return this.file.nextData(position);
   }
 
   truncate(length: number): void {

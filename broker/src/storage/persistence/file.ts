@@ -8,7 +8,7 @@ import {
   writevSync,
 } from 'node:fs';
 import { promisify } from 'node:util';
-import type { Native, NativeFile } from '@millrace/native';
+import type { ByteRange, Native, NativeFile } from '@millrace/native';
 
 /**
  * One open segment file. `NativeFile` has this shape already; {@link NodeFile} gives it on Node's
@@ -33,6 +33,13 @@ export interface StorageFile {
   write(chunks: readonly Uint8Array[], position: number): void;
   /** Fills `target` from `position`; returns the bytes read, fewer only at the end of the file. */
   read(target: Uint8Array, position: number): number;
+  /** Takes clean pages that lie wholly behind `position` out of the page cache, where that can be. */
+  evict(position: number): void;
+  /**
+   * The first range at or after `position` that may hold other bytes than zeros; undefined when there is
+   * none up to the end of the file. Where nobody keeps account of that, it is the whole rest.
+   */
+  nextData(position: number): ByteRange | undefined;
   truncate(length: number): void;
   /** Resolves when all data written before the call is on the device (`fdatasync`). */
   sync(): Promise<void>;
@@ -90,6 +97,14 @@ class NativeStorageFile implements StorageFile {
 
   read(target: Uint8Array, position: number): number {
     return this.native.read(target, position);
+  }
+
+  evict(position: number): void {
+    this.native.evict(position);
+  }
+
+  nextData(position: number): ByteRange | undefined {
+    return this.native.nextData(position);
   }
 
   truncate(length: number): void {
@@ -154,6 +169,15 @@ export class NodeFile implements StorageFile {
       done += count;
     }
     return done;
+  }
+
+  evict(): void {
+    // Node has no posix_fadvise(2).
+  }
+
+  nextData(position: number): ByteRange | undefined {
+    const end = this.size();
+    return position < end ? { start: position, end } : undefined;
   }
 
   truncate(length: number): void {
