@@ -38,6 +38,15 @@ export class LoadConsumer {
     this.#spec = spec;
   }
 
+  get name(): string {
+    return this.#spec.name;
+  }
+
+  /** How it stands, for whoever finds that it does not get on. */
+  get state(): string {
+    return `at ${JSON.stringify(Object.fromEntries(this.#next))}`;
+  }
+
   start(): void {
     this.#done ??= this.#run();
   }

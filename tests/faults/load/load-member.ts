@@ -36,6 +36,8 @@ export class LoadMember {
   read = 0;
   /** What ended its iteration too early. */
   failure: unknown;
+  /** What it waits for at present. */
+  #doing: 'next' | 'commit' = 'next';
   /** Codes of commits that failed, and how often. */
   readonly refused = new Map<string, number>();
 
@@ -73,6 +75,20 @@ export class LoadMember {
   /** How many partitions it has. */
   get owned(): number {
     return this.#consumer.assignment.length;
+  }
+
+  get name(): string {
+    return this.#spec.name;
+  }
+
+  /** How it stands, for whoever finds that it does not get on. */
+  get state(): string {
+    const { topic } = this.#spec;
+    const positions = this.#consumer.assignment.map(
+      ({ partition }) => `${partition}@${this.#consumer.position(topic, partition)}`,
+    );
+    const refused = JSON.stringify(Object.fromEntries(this.refused));
+    return `waits for ${this.#doing} at ${positions.join(' ')}, refused commits ${refused}`;
   }
 
   start(): void {
@@ -115,6 +131,7 @@ export class LoadMember {
     const { group, topic } = this.#spec;
     const batches = [...this.#handled.values()];
     this.#handled.clear();
+    if (batches.length > 0) this.#doing = 'commit';
     for (const batch of batches) {
       try {
         await this.#consumer.commit(batch);
@@ -126,6 +143,7 @@ export class LoadMember {
       const name = partitionName(topic, partition);
       this.#history.committed({ group, partition: name, offset: lastOffset + 1 });
     }
+    this.#doing = 'next';
   }
 
   /** Tried again, unless a later batch says the same or the partition has gone: it may be the last. */

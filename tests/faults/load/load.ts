@@ -85,6 +85,14 @@ const impatientProducers: readonly ShapedProducer[] = [
 
 const LOAD_GROUP = 'team';
 
+/** Of each client, where one does not get on. */
+const LAST_EVENTS = 12;
+
+function told(event: ClientEvent): string {
+  const error = 'error' in event ? event.error : undefined;
+  return `  ${JSON.stringify(event)} ${error === undefined ? '' : String(error)}`;
+}
+
 /** What a load is made of; by default everything. */
 export interface LoadOptions {
   /** Default: every option of producers, with and without retention. */
@@ -265,6 +273,7 @@ export class Load {
       'consumers and the group have everything',
       async () =>
         this.failures.length > 0 || (this.#hasRead(ends) && (await this.#committed(ends))),
+      () => `\n${this.#state(ends)}`,
     );
     await Promise.all([...this.consumers, ...this.members].map((part) => part.stop()));
   }
@@ -284,6 +293,20 @@ export class Load {
     });
     this.#clients.push(client);
     return client;
+  }
+
+  /** Where everybody stands, and what the clients told last. */
+  #state(ends: ReadonlyMap<string, number>): string {
+    const last = (client: string): readonly string[] =>
+      this.events
+        .filter((event) => event.client === client)
+        .slice(-LAST_EVENTS)
+        .map(told);
+    const parts = [...this.members, ...this.consumers];
+    return [
+      `last offsets ${JSON.stringify(Object.fromEntries(ends))}`,
+      ...parts.flatMap((part) => [`${part.name}: ${part.state}`, ...last(part.name)]),
+    ].join('\n');
   }
 
   #hasRead(ends: ReadonlyMap<string, number>): boolean {
