@@ -21,6 +21,7 @@ COPY --from=manifests /millrace .
 RUN npm ci && test -f native/build/Release/millrace_native.node
 COPY --from=sources /millrace .
 RUN npx tsc --build $(node -p "require('./package.json').workspaces.join(' ')") \
+  && npm run --workspace bench build:reference \
   && npm prune --omit=dev
 # What running needs: not the sources, nor what compiling left.
 RUN rm -rf */src */tsconfig* tsconfig.json native/lib native/binding.gyp native/install.js \

@@ -43,6 +43,11 @@ export default tseslint.config(
     files: ['bench/**/*.ts'],
     rules: forbid('@millrace/protocol', '@millrace/native', '@millrace/broker'),
   },
+  // Its plain sender and receiver in C are given frames.
+  {
+    files: ['bench/src/reference/frames.ts'],
+    rules: forbid('@millrace/native', '@millrace/broker'),
+  },
   {
     files: ['**/*.js'],
     languageOptions: {

@@ -1,56 +1,27 @@
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Millrace } from '@millrace/client';
 import type { ResultFile } from '../../bench/src/results/schema.js';
+import { findProgram } from '../../bench/src/servers/find-program.js';
+import { skipped } from '../faults/support/length.js';
 import { BrokerProcess } from '../support/broker-process.js';
-import { makeTempDir } from '../support/temp-dir.js';
+import { BenchCommand } from './support/bench-command.js';
 
-const command = fileURLToPath(new URL('../../bench/bin/millrace-bench.js', import.meta.url));
-
-interface Outcome {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-let directory: Awaited<ReturnType<typeof makeTempDir>>;
+let bench: BenchCommand;
 let broker: BrokerProcess;
 
 beforeAll(async () => {
-  directory = await makeTempDir();
-  broker = await BrokerProcess.start(join(directory.path, 'data'));
+  bench = await BenchCommand.make();
+  broker = await BrokerProcess.start(join(bench.directory, 'data'));
 });
 afterAll(async () => {
   await broker.stop();
-  await directory.remove();
+  await bench.remove();
 });
 
-const results = (): string => join(directory.path, 'results');
-
-/** The built command, in a temporary directory of its own. */
-function bench(...args: readonly string[]): Promise<Outcome> {
-  const env = { ...process.env, TMPDIR: directory.path };
-  return new Promise((resolve) => {
-    const child = execFile(process.execPath, [command, ...args], { env }, (_, stdout, stderr) => {
-      resolve({ code: child.exitCode, stdout, stderr });
-    });
-  });
-}
-
-/** What runs leave in the temporary directory: nothing. */
-const leftovers = (): readonly string[] =>
-  readdirSync(directory.path).filter((name) => name.startsWith('millrace-bench-'));
-
-async function measured(...args: readonly string[]): Promise<ResultFile> {
-  const load = ['--warmup', '0', '--results', results(), '--json'];
-  const outcome = await bench(...args, ...load);
-  expect({ code: outcome.code, stderr: outcome.stderr }).toMatchObject({ code: 0 });
-  return JSON.parse(outcome.stdout) as ResultFile;
-}
+const measured = (...args: readonly string[]): Promise<ResultFile> =>
+  bench.measured(...args, '--warmup', '0');
 
 describe('a load on a running broker', () => {
   test('e2e: every message is sent, acknowledged and received, at its rate', async () => {
@@ -68,7 +39,7 @@ describe('a load on a running broker', () => {
     expect(measurement?.cost?.bytes).toBeGreaterThan(200_000);
     expect(measurement?.cost?.syscalls['sendfile']).toBeGreaterThan(0);
     expect(result).toMatchObject({ schema: 'millrace-bench/1', interrupted: false });
-    const files = readdirSync(results());
+    const files = readdirSync(bench.results);
     expect(files).toContain('report.html');
     // The topic of its own is gone.
     await using client = new Millrace({ brokers: [broker.address] });
@@ -77,18 +48,10 @@ describe('a load on a running broker', () => {
 
   test('Ctrl-C keeps what was measured, and ends with 130', async () => {
     const args = ['produce', '--broker', broker.address, '--warmup', '0', '--duration', '10m'];
-    const child = spawn(process.execPath, [command, ...args, '--results', results(), '--json'], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let stdout = '';
-    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
-    await new Promise<void>((resolve) => {
-      child.stderr.on('data', (chunk: Buffer) => {
-        if (/in [1-9]/.test(chunk.toString())) resolve();
-      });
-    });
-    child.kill('SIGINT');
-    const [code] = (await once(child, 'close')) as [number];
+    const running = bench.start([...args, '--results', bench.results, '--json']);
+    await running.says(/in [1-9]/);
+    running.child.kill('SIGINT');
+    const { code, stdout } = await running.outcome;
     expect(code).toBe(130);
     const result = JSON.parse(stdout) as ResultFile;
     expect(result.interrupted).toBe(true);
@@ -102,11 +65,11 @@ test('cold: what is read comes from the disk, all of it, and nothing is left beh
   expect(measurement?.cold?.residentBytes).toBe(0);
   expect(measurement?.cold?.totalBytes).toBeGreaterThan(4 * 2 ** 20);
   expect(measurement?.consumed?.bytes).toBeGreaterThanOrEqual(4 * 2 ** 20);
-  expect(leftovers()).toEqual([]);
+  expect(bench.leftovers()).toEqual([]);
 });
 
 test('what cannot be ends with 2 and one line that says why, and leaves nothing', async () => {
-  const other = join(directory.path, 'other.json');
+  const other = join(bench.directory, 'other.json');
   writeFileSync(other, '{"schema":"millrace-bench/0"}');
   const cases: readonly (readonly [args: string, says: string])[] = [
     ['produce --rate 10 --api enqueue', '--api enqueue with --rate 0'],
@@ -121,12 +84,13 @@ test('what cannot be ends with 2 and one line that says why, and leaves nothing'
     ['produce --payload nothing.bin', 'there is no file'],
     ['modes --modes kafka,warp', 'not "warp"'],
     ['modes --brokers nonsense', 'HOST:PORT'],
+    ['modes --brokers 127.0.0.1:1 --reference', 'leave out --brokers'],
     ['compare --drivers kafka', '--kafka HOST:PORT'],
     [`report ${other}`, 'has the schema'],
     ['produce --acks 2', 'all, 1, 0'],
     ['frobnicate', 'unknown command'],
   ];
-  const outcomes = await Promise.all(cases.map(([args]) => bench(...args.split(' '))));
+  const outcomes = await Promise.all(cases.map(([args]) => bench.run(...args.split(' '))));
   for (const [index, { code, stderr }] of outcomes.entries()) {
     const [args, says] = cases[index] ?? ['', ''];
     expect({ args, code, stderr }).toEqual({
@@ -136,7 +100,7 @@ test('what cannot be ends with 2 and one line that says why, and leaves nothing'
     });
     expect(stderr.trim().split('\n')).toHaveLength(1);
   }
-  expect(leftovers()).toEqual([]);
+  expect(bench.leftovers()).toEqual([]);
 });
 
 test('modes: every cell in every round, with what it cost, and a report that is whole', async () => {
@@ -151,7 +115,39 @@ test('modes: every cell in every round, with what it cost, and a report that is 
   expect(copy?.[1]?.cost?.syscalls).not.toHaveProperty('sendfile');
   expect(sendfile?.[1]?.cost?.syscalls).toHaveProperty('sendfile');
   expect(sendfile?.[0]?.cost?.userCopiedBytes).toBeGreaterThan(2 ** 20);
-  expect(leftovers()).toEqual([]);
-  const html = readFileSync(join(results(), 'report.html'), 'utf8');
+  expect(bench.leftovers()).toEqual([]);
+  const html = readFileSync(join(bench.results, 'report.html'), 'utf8');
   expect(html).toContain('mmap+sendfile');
+});
+
+test('modes --reference: plain C loops beside the brokers, in both directions', async () => {
+  if (!['cc', 'gcc', 'clang'].some((name) => findProgram(name) !== undefined)) {
+    skipped('modes --reference', 'there is no C compiler');
+    return;
+  }
+  const result = await measured(
+    ...['modes', '--modes', 'write+copy', '--rounds', '1', '--bytes', '2MiB', '--rate', '0'],
+    ...['--no-cold', '--reference', '--batch', '64KiB', '--fetch', '128KiB'],
+  );
+  const loops = result.cells.filter(({ reference }) => reference === true);
+  expect(loops.map(({ name }) => name)).toEqual([
+    ...['C in: write', 'C in: mmap', 'C out: sendfile', 'C out: mmap', 'C out: copy'],
+  ]);
+  const [broker] = result.cells;
+  expect(broker?.rounds[0]?.map(({ phase }) => phase)).toEqual([
+    ...['produce', 'consume', 'reference-in', 'reference-out'],
+  ]);
+  // The same for all: batches of the one size, by the same sender; what fits a fetch, to one receiver.
+  const moved = (phase: string): (number | undefined)[] =>
+    result.cells.flatMap(({ rounds }) =>
+      (rounds[0] ?? [])
+        .filter((measurement) => measurement.phase === phase)
+        .map(({ consumed, produced }) => (produced ?? consumed)?.messages),
+    );
+  const [into, out] = [moved('reference-in'), moved('reference-out')];
+  expect([into.length, new Set(into).size]).toEqual([3, 1]);
+  expect([out.length, new Set(out).size]).toEqual([4, 1]);
+  const page = readFileSync(join(bench.results, 'report.html'), 'utf8');
+  expect(page).toContain('beside the best plain C loop');
+  expect(bench.leftovers()).toEqual([]);
 });

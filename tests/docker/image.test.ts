@@ -10,13 +10,15 @@ const cells = ['mmap', 'write'].flatMap((persist) =>
 afterEach(() => Container.removeAll());
 
 test('carries what runs, and nothing of what builds', async () => {
-  const script = 'id -u; ls /millrace/node_modules; which millrace millrace-broker g++ make; true';
+  const loop = '/millrace/bench/build/reference';
+  const script = `id -u; ls /millrace/node_modules ${loop}; which millrace millrace-broker g++ make; true`;
   const { stdout } = await Container.once([], ['sh', '-c', script]);
   const [user, ...names] = stdout.trim().split('\n');
   expect(user).toBe('1000');
   for (const name of ['millrace', 'millrace-broker']) {
     expect(names).toContain(`/millrace/node_modules/.bin/${name}`);
   }
+  expect(names).toContain(loop);
   for (const name of ['typescript', 'jest', 'eslint', 'prettier', '@swc']) {
     expect(names).not.toContain(name);
   }

@@ -10,8 +10,8 @@ import type { Contender } from '../rounds/contender.js';
 import { namedCells } from '../rounds/millrace-contender.js';
 import { runRounds } from '../rounds/run-rounds.js';
 import type { RoundPhase } from '../rounds/run-rounds.js';
+import { findProgram } from '../servers/find-program.js';
 import {
-  findProgram,
   kafkaContender,
   natsCanSync,
   natsContender,

@@ -1,7 +1,12 @@
 import { tmpdir } from 'node:os';
 import { Command } from 'commander';
 import { BenchError } from '../errors.js';
-import type { LoadLimit } from '../load/spec.js';
+import type { LoadLimit, LoadSpec } from '../load/spec.js';
+import { loopContenders } from '../reference/loops.js';
+import { referencePhases } from '../reference/phases.js';
+import { planReference } from '../reference/plan.js';
+import type { ReferencePlan } from '../reference/plan.js';
+import { referenceProgram } from '../reference/program.js';
 import { phasesOf } from '../results/cell-figures.js';
 import { phaseTables } from '../results/figure-table.js';
 import type { Cell, ResultFile } from '../results/schema.js';
@@ -30,9 +35,12 @@ interface Options
   readonly modes?: string;
   readonly brokers?: string;
   readonly cold: boolean;
+  readonly reference: boolean;
 }
 
-const DEFAULT_LIMIT: LoadLimit = { bytes: 256 * 2 ** 20 };
+const DEFAULT_LIMIT = { bytes: 256 * 2 ** 20 } as const satisfies LoadLimit;
+/** With --reference: the load's bytes, those of the plain sender, and its warming up. */
+const REFERENCE_ROOM = 2.25;
 
 export function addRoundsOptions(command: Command): Command {
   return addOutputOptions(
@@ -62,12 +70,17 @@ export function modesCommand(): Command {
     .option('--modes <list>', 'kafka,rocketmq,classic,millrace or pairs; default: all six pairs')
     .option('--brokers <list>', 'running brokers instead: NAME=HOST:PORT/HTTPPORT,…')
     .option('--no-cold', 'do not read from disk')
+    .option(
+      '--reference',
+      'also plain C loops, and how near the brokers come to the best of them (--batch in, --fetch out)',
+      false,
+    )
     .action((options: Options) => runCommand(options, (context) => runModes(options, context)));
 }
 
 async function runModes(options: Options, context: RunContext): Promise<Partial<ResultFile>> {
   const limit = limitOf(options, DEFAULT_LIMIT);
-  const contenders = contendersOf(options);
+  const brokers = contendersOf(options);
   const spec = specOf(
     { ...options, api: 'send' },
     {
@@ -81,10 +94,16 @@ async function runModes(options: Options, context: RunContext): Promise<Partial<
     context.dataDir = options.dataDir ?? tmpdir();
     checkRoom(context.dataDir, spec, limit);
   }
+  const reference = options.reference
+    ? await referenceOf(options, spec, limit, context)
+    : undefined;
   const phases = roundPhases({
     ...{ limit, warmupMs: options.warmup, cold: options.cold },
     ...{ rate: options.rate, rateDurationMs: options.rateDuration },
+    own: reference === undefined ? [] : referencePhases(reference),
   });
+  const loops = reference === undefined ? [] : loopContenders(reference);
+  const contenders = [...brokers, ...loops];
   const cells = await runRounds({ contenders, rounds: options.rounds, phases, spec }, context);
   const result = {
     kind: 'modes',
@@ -95,6 +114,31 @@ async function runModes(options: Options, context: RunContext): Promise<Partial<
   } as const;
   sayTables(cells, context);
   return result;
+}
+
+/** What the plain C loops move; undefined where they cannot be had, which is said. */
+async function referenceOf(
+  { brokers, dataDir }: Options,
+  spec: LoadSpec,
+  limit: LoadLimit,
+  context: RunContext,
+): Promise<ReferencePlan | undefined> {
+  if (brokers !== undefined) {
+    throw new BenchError(
+      '--reference is beside brokers that are started here: leave out --brokers',
+    );
+  }
+  const bytes = 'bytes' in limit ? limit.bytes : DEFAULT_LIMIT.bytes;
+  // What is appended by the plain sender comes on top of what the load stored.
+  checkRoom(context.dataDir ?? tmpdir(), spec, { bytes: REFERENCE_ROOM * bytes });
+  try {
+    return planReference(await referenceProgram(), spec, bytes, dataDir);
+  } catch (error) {
+    if (!(error instanceof BenchError)) throw error;
+    context.notes.push(`left out: ${error.message}`);
+    context.say(`left out: ${error.message}`);
+    return undefined;
+  }
 }
 
 function contendersOf(options: Options): readonly Contender[] {

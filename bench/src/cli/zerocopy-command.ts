@@ -10,7 +10,7 @@ import type { Contender } from '../rounds/contender.js';
 import { cell } from '../rounds/millrace-contender.js';
 import type { CellStart } from '../rounds/millrace-contender.js';
 import { runRounds } from '../rounds/run-rounds.js';
-import { findProgram } from '../servers/other-contenders.js';
+import { findProgram } from '../servers/find-program.js';
 import { parseBytes, parseCount } from '../util/units.js';
 import {
   makeVethPair,

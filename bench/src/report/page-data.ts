@@ -9,7 +9,7 @@ import {
 } from '../results/cell-figures.js';
 import { classicTable } from '../results/classic-table.js';
 import { latencyKinds, phaseTables, phaseTitle } from '../results/figure-table.js';
-import type { FigureTable } from '../results/figure-table.js';
+import type { FigureTable } from '../results/figure-text.js';
 import type { Cell, Measurement, PhaseName, ResultFile } from '../results/schema.js';
 import { spreadOf } from '../util/stats.js';
 import type { Spread } from '../util/stats.js';
@@ -114,7 +114,8 @@ function phaseOf(phase: PhaseName, cells: readonly Cell[]): PageData['phases'][n
     cpu: cells.flatMap((cell) => barOf(cell, phase)),
     throughput: cells.flatMap((cell) => {
       const median = medianRound(measurementsOf(cell, phase));
-      return median === undefined ? [] : [{ name: cell.name, points: throughputOf(median) }];
+      const points = median === undefined ? [] : throughputOf(median);
+      return points.length === 0 ? [] : [{ name: cell.name, points }];
     }),
     latency: latencyKinds.flatMap(([kind, name]) => {
       const lines = cells.flatMap((cell): Line[] => {

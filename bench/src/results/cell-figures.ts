@@ -2,7 +2,7 @@ import { mergeLatencies } from '../load/latency.js';
 import type { LatencySummary } from '../load/latency.js';
 import { spreadOf } from '../util/stats.js';
 import type { Spread } from '../util/stats.js';
-import type { BrokerCost, Cell, Measurement, PhaseName } from './schema.js';
+import type { BrokerCost, Cell, Flow, Measurement, PhaseName } from './schema.js';
 
 const GIB = 2 ** 30;
 
@@ -19,15 +19,20 @@ export function measurementsOf(cell: Cell, phase: PhaseName): readonly Measureme
   return cell.rounds.flatMap((round) => round.filter((measurement) => measurement.phase === phase));
 }
 
-/** Bytes of values a second, of the direction that the phase is about. */
-export function bytesPerSecond({ consumed, phase, produced }: Measurement): number {
-  const flow = phase === 'produce' || phase === 'e2e' ? produced : consumed;
+/** Bytes a second, of the direction that the phase is about: of values, of batches by a reference. */
+export function bytesPerSecond(measurement: Measurement): number {
+  const flow = flowOf(measurement);
   return flow === undefined ? NaN : flow.bytes / flow.seconds;
 }
 
-export function messagesPerSecond({ consumed, phase, produced }: Measurement): number {
-  const flow = phase === 'produce' || phase === 'e2e' ? produced : consumed;
+export function messagesPerSecond(measurement: Measurement): number {
+  const flow = flowOf(measurement);
   return flow === undefined ? NaN : flow.messages / flow.seconds;
+}
+
+function flowOf({ consumed, phase, produced }: Measurement): Flow | undefined {
+  const out = phase === 'consume' || phase === 'consume-cold' || phase === 'reference-out';
+  return out ? consumed : produced;
 }
 
 /** A figure of each round, with its spread; undefined when no round has it. */

@@ -1,5 +1,5 @@
 import { significant } from '../util/units.js';
-import type { FigureTable } from './figure-table.js';
+import type { FigureTable } from './figure-text.js';
 import type { ClassicRow } from './schema.js';
 
 /** The classic table: what theory says of each way, and what was measured of it. */

@@ -9,16 +9,10 @@ import {
   perGib,
   spreadOver,
 } from './cell-figures.js';
+import { spreadText } from './figure-text.js';
+import type { FigureTable } from './figure-text.js';
+import { referenceTable } from './reference-table.js';
 import type { BrokerCost, Cell, Measurement, PhaseName } from './schema.js';
-
-/** A table for the terminal and for the page. */
-export interface FigureTable {
-  readonly title: string;
-  readonly head: readonly string[];
-  readonly rows: readonly (readonly string[])[];
-  /** What is beyond the noise, in words; or that nothing is. */
-  readonly verdict: string | undefined;
-}
 
 interface Column {
   readonly head: string;
@@ -77,6 +71,8 @@ const phaseNames: Readonly<Record<PhaseName, string>> = {
   consume: 'out: consume, warm',
   'consume-cold': 'out: consume, cold',
   e2e: 'end to end',
+  'reference-in': 'in: a plain C sender',
+  'reference-out': 'out: a plain C receiver',
 };
 
 export function phaseTitle(phase: PhaseName): string {
@@ -85,7 +81,10 @@ export function phaseTitle(phase: PhaseName): string {
 
 /** All tables of a phase. */
 export function phaseTables(cells: readonly Cell[], phase: PhaseName): readonly FigureTable[] {
-  const further = [syscallTable(cells, phase), latencyTable(cells, phase)];
+  const further = [
+    ...[referenceTable(cells, phase, phaseTitle(phase)), syscallTable(cells, phase)],
+    latencyTable(cells, phase),
+  ];
   return [...figureTables(cells, phase), ...further.filter((built) => built !== undefined)];
 }
 
@@ -131,16 +130,12 @@ function table(
       cell.name,
       ...used.map(({ format, spread }) => spreadText(spread(measurements), format)),
     ]),
-    verdict: verdictOf(used, took),
+    // What a plain loop does is no broker's to win.
+    verdict: verdictOf(
+      used,
+      took.filter(({ cell }) => cell.reference !== true),
+    ),
   };
-}
-
-/** `12.3 (11.9–13.0)`, or the value alone where there is but one. */
-export function spreadText(spread: Spread | undefined, format: (value: number) => string): string {
-  if (spread === undefined) return '–';
-  const { count, max, median, min } = spread;
-  const value = format(median);
-  return count < 2 || min === max ? value : `${value} (${format(min)}–${format(max)})`;
 }
 
 function verdictOf(

@@ -4,7 +4,9 @@ import type { LoadLimit, LoadSpec } from '../load/spec.js';
 /** Changes when a reader of the old form would misread the new one. */
 export const RESULT_SCHEMA = 'millrace-bench/1';
 
-export type PhaseName = 'produce' | 'consume' | 'consume-cold' | 'e2e';
+/** The last two: by a plain sender and receiver in C, of brokers and of plain C loops alike. */
+export type PhaseName =
+  'produce' | 'consume' | 'consume-cold' | 'e2e' | 'reference-in' | 'reference-out';
 
 /** What went in one direction. */
 export interface Flow {
@@ -85,6 +87,8 @@ export interface Cell {
   readonly name: string;
   /** What it is, for people: `persist=mmap serve=sendfile`, or what an acknowledgement means. */
   readonly about: string;
+  /** A plain C loop, no broker: what this machine can do. */
+  readonly reference?: boolean | undefined;
   /** By round, then by phase. */
   readonly rounds: readonly (readonly Measurement[])[];
 }

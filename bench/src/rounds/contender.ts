@@ -1,6 +1,7 @@
 import type { Residency } from '../broker/page-cache.js';
 import type { DriverTarget } from '../drivers/driver.js';
 import type { LoadSpec } from '../load/spec.js';
+import type { Measurement } from '../results/schema.js';
 
 /** One of those that are compared: opened anew for each round. */
 export interface Contender {
@@ -10,6 +11,19 @@ export interface Contender {
   readonly spec?: Partial<LoadSpec>;
   /** @throws BenchError when it cannot run here. */
   open(): Promise<OpenContender>;
+}
+
+/** One that is no broker, and is measured in a way of its own. */
+export interface LoopContender {
+  readonly name: string;
+  readonly about: string;
+  /** @param signal ends it early, with what there is by then. */
+  run(signal: AbortSignal): Promise<Measurement[]>;
+}
+
+/** Where a phase finds the broker, and what it may call its topics after. */
+export interface PhaseAt extends Pick<OpenContender, 'target' | 'httpAddress'> {
+  readonly topic: string;
 }
 
 /** A contender's broker, ready to be loaded. */

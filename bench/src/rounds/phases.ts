@@ -1,5 +1,5 @@
 import type { LoadLimit } from '../load/spec.js';
-import type { RoundPhase } from './run-rounds.js';
+import type { OwnPhase, RoundPhase } from './run-rounds.js';
 
 export interface PhaseChoice {
   /** What is produced, and what is read. */
@@ -9,11 +9,13 @@ export interface PhaseChoice {
   readonly rate: number;
   readonly rateDurationMs: number;
   readonly cold: boolean;
+  /** What goes between the warm and the cold ones, in a way of its own. */
+  readonly own: readonly OwnPhase[];
 }
 
 /** In at maximum, out warm at maximum, end to end at a rate, and out cold. */
 export function roundPhases(choice: PhaseChoice): readonly RoundPhase[] {
-  const { cold, limit, rate, rateDurationMs, warmupMs } = choice;
+  const { cold, limit, own, rate, rateDurationMs, warmupMs } = choice;
   const warmup = warmupMs === 0 ? undefined : { durationMs: warmupMs };
   const atMaximum = { ratePerSecond: 0, api: 'enqueue', stamped: false } as const;
   const phases: RoundPhase[] = [
@@ -24,6 +26,7 @@ export function roundPhases(choice: PhaseChoice): readonly RoundPhase[] {
       warmup,
       limit,
     },
+    ...own,
   ];
   if (cold) {
     phases.push({

@@ -3,10 +3,20 @@ import { checkConsumers } from '../cli/load-command.js';
 import { measureLoad, withConnection } from '../cli/measured-load.js';
 import type { LoadLimit, LoadSpec } from '../load/spec.js';
 import type { Cell, Measurement, PhaseName } from '../results/schema.js';
-import type { Contender, OpenContender } from './contender.js';
+import type { Contender, LoopContender, OpenContender, PhaseAt } from './contender.js';
 
 /** One phase of a round; the same for every contender. */
-export interface RoundPhase {
+export type RoundPhase = LoadPhase | OwnPhase;
+
+/** A phase that is measured in a way of its own. */
+export interface OwnPhase {
+  readonly phase: PhaseName;
+  /** @param signal ends it early. @returns undefined when there is nothing to tell then. */
+  run(at: PhaseAt, signal: AbortSignal): Promise<Measurement | undefined>;
+}
+
+/** A phase by the load's own producers and consumers. */
+export interface LoadPhase {
   readonly phase: PhaseName;
   /** What differs from the load as a whole. */
   readonly spec: Partial<LoadSpec>;
@@ -15,7 +25,7 @@ export interface RoundPhase {
 }
 
 export interface RoundsPlan {
-  readonly contenders: readonly Contender[];
+  readonly contenders: readonly (Contender | LoopContender)[];
   readonly rounds: number;
   readonly phases: readonly RoundPhase[];
   readonly spec: LoadSpec;
@@ -30,7 +40,10 @@ export async function runRounds(plan: RoundsPlan, context: RunContext): Promise<
   const { contenders, rounds } = plan;
   const measured = contenders.map((): Measurement[][] => []);
   const cells = (): Cell[] =>
-    contenders.map(({ about, name }, index) => ({ name, about, rounds: measured[index] ?? [] }));
+    contenders.map((contender, index) => ({
+      ...{ name: contender.name, about: contender.about, rounds: measured[index] ?? [] },
+      ...('run' in contender && { reference: true }),
+    }));
   const [first] = contenders;
   if (first !== undefined && rounds > 1) {
     await runOne(plan, { ...first, name: `${first.name}, not counted` }, 'round 0', context);
@@ -51,10 +64,11 @@ export async function runRounds(plan: RoundsPlan, context: RunContext): Promise<
 /** A contender through all phases of a round; fewer when it is interrupted. */
 async function runOne(
   plan: RoundsPlan,
-  contender: Contender,
+  contender: Contender | LoopContender,
   label: string,
   context: RunContext,
 ): Promise<Measurement[]> {
+  if ('run' in contender) return contender.run(context.signal);
   const measurements: Measurement[] = [];
   const opened = await contender.open();
   try {
@@ -64,8 +78,15 @@ async function runOne(
       connection.ensureTopic(topic, plan.spec.partitions),
     );
     checkConsumers(plan.spec, partitions, topic);
-    for (const { limit, phase, spec, warmup } of plan.phases) {
+    for (const roundPhase of plan.phases) {
       if (context.signal.aborted) break;
+      const { phase } = roundPhase;
+      if ('run' in roundPhase) {
+        const own = await roundPhase.run({ ...at, topic }, context.signal);
+        if (own !== undefined) measurements.push(own);
+        continue;
+      }
+      const { limit, spec, warmup } = roundPhase;
       let cold: Measurement['cold'];
       if (phase === 'consume-cold') {
         if (opened.makeCold === undefined) continue;

@@ -1,30 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { accessSync, constants, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { makeDirectory, removeDirectory } from '../cli/data-dir.js';
 import type { DriverName } from '../drivers/driver.js';
 import { loadDriver } from '../drivers/index.js';
 import type { LoadSpec } from '../load/spec.js';
 import type { Contender } from '../rounds/contender.js';
 import { startServer } from './server-process.js';
-
-/** Debian puts daemons here, and not everybody has it in the PATH. */
-const FURTHER_PATHS = ['/usr/sbin', '/usr/local/sbin'];
-
-/** Where a program is; undefined when it is not installed. */
-export function findProgram(name: string): string | undefined {
-  const directories = [...(process.env['PATH'] ?? '').split(delimiter), ...FURTHER_PATHS];
-  return directories
-    .map((directory) => join(directory, name))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
-}
 
 type Acks = LoadSpec['acks'];
 

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { BenchError, messageOf } from '../errors.js';
-import { findProgram } from '../servers/other-contenders.js';
+import { findProgram } from '../servers/find-program.js';
 
 /** Addresses of documentation (RFC 5737): they are nobody's, and exist in these namespaces alone. */
 const SERVER_ADDRESS = '192.0.2.1';
