@@ -210,7 +210,7 @@
   });
   page.append(element('header', {}, element('h1', {}, data.title), button));
   page.append(element('div', { class: 'runs' }, ...data.runs.map(runOf)));
-  if (data.classic) page.append(...tableOf(data.classic));
+  for (const table of data.classic) page.append(...tableOf(table));
   for (const phase of data.phases) {
     page.append(element('h2', {}, phase.title));
     const figures = [];

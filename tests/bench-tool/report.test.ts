@@ -153,7 +153,9 @@ test('the cost of a load is the difference of two scrapes', () => {
 
 describe('the classic table', () => {
   test('has its four rows in the matrix over veth', () => {
-    const rows = classicRows(matrix(true), []).filter(({ chunkBytes }) => chunkBytes === 65_536);
+    const rows = classicRows(matrix(true, [65_536, 2 ** 20]), []).filter(
+      ({ chunkBytes }) => chunkBytes === 65_536,
+    );
     const theory = (way: string, scatterGather: boolean): unknown =>
       rows.find((row) => row.way === way && row.scatterGather === scatterGather)?.theory;
     expect(theory('read+write', true)).toEqual({ switches: 4, copies: 4, cpuCopies: 2 });
@@ -163,7 +165,7 @@ describe('the classic table', () => {
   });
 
   test('leaves the last row open on loopback, and says why', () => {
-    const open = classicRows(matrix(false), []).filter((row) => row.open !== undefined);
+    const open = classicRows(matrix(false, [65_536]), []).filter((row) => row.open !== undefined);
     expect(open.map(({ way }) => way)).toEqual(['sendfile with scatter-gather DMA']);
     expect(open[0]?.open).toContain('root');
   });

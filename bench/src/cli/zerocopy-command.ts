@@ -4,14 +4,15 @@ import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
 import type { LoadLimit } from '../load/spec.js';
-import { classicTable } from '../results/classic-table.js';
+import { exitCode } from '../errors.js';
+import { classicTables } from '../results/classic-table.js';
 import type { Cell, ResultFile } from '../results/schema.js';
 import type { Contender } from '../rounds/contender.js';
 import { cell } from '../rounds/millrace-contender.js';
 import type { CellStart } from '../rounds/millrace-contender.js';
 import { runRounds } from '../rounds/run-rounds.js';
 import { findProgram } from '../servers/find-program.js';
-import { parseBytes, parseCount } from '../util/units.js';
+import { parseBytes, parseCount, UnitError } from '../util/units.js';
 import {
   makeVethPair,
   namespacesMissing,
@@ -30,6 +31,7 @@ import { tableLines } from './summary.js';
 interface Options extends OutputOptions {
   readonly rounds: number;
   readonly bytes: number;
+  readonly chunks: readonly number[];
   readonly dataDir?: string;
   readonly loopback: boolean;
   /** `SERVER NAMESPACE/ADDRESS`: this process runs in the namespace of the client. */
@@ -37,8 +39,15 @@ interface Options extends OutputOptions {
 }
 
 const MESSAGE_BYTES = '4000';
-/** Batches have to fit the smaller fetch: one that is larger is served whole. */
+/** Batches have to fit the smallest fetch: one that is larger is served whole. */
 const BATCH_BYTES = 60 * 1024;
+const MIN_CHUNK_BYTES = 64 * 1024;
+
+function chunksOf(text: string): readonly number[] {
+  const sizes = text.split(',').map((size) => parseBytes(size.trim()));
+  if (sizes.every((size) => size >= MIN_CHUNK_BYTES)) return sizes;
+  throw new UnitError(`give sizes of at least ${MIN_CHUNK_BYTES / 1024} KiB, such as 64KiB,1MiB`);
+}
 
 /** `zerocopy`: the classic table. */
 export function zerocopyCommand(): Command {
@@ -54,6 +63,7 @@ export function zerocopyCommand(): Command {
       5,
     )
     .option('--bytes <size>', 'what is served in each', parsed(parseBytes), 256 * 2 ** 20)
+    .option('--chunks <list>', 'sizes of a fetch', parsed(chunksOf), [64 * 2 ** 10, 2 ** 20])
     .option('--data-dir <dir>', 'where data directories are made')
     .option('--loopback', 'do not make namespaces', false)
     .addOption(new Option('--inside <namespace/address>').hideHelp())
@@ -66,6 +76,15 @@ async function start(options: Options): Promise<void> {
     await runCommand(options, (context) => measure(options, missing, context));
     return;
   }
+  // Signals are the load's to handle, which runs in a group of its own: it keeps what it measured, and
+  // this process stays to remove the namespaces. One that comes before it runs is passed on then.
+  const early: NodeJS.Signals[] = [];
+  let pass = (signal: NodeJS.Signals): void => void early.push(signal);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      pass(signal === 'SIGHUP' ? 'SIGTERM' : signal);
+    });
+  }
   const pair = makeVethPair();
   // Also when something ends this process in the middle of it.
   process.on('exit', () => {
@@ -74,15 +93,18 @@ async function start(options: Options): Promise<void> {
   const script = fileURLToPath(new URL('../../bin/millrace-bench.js', import.meta.url));
   const inside = ['--inside', `${pair.server}/${pair.serverAddress}`];
   const command = [process.execPath, script, ...process.argv.slice(2), ...inside];
-  // The load runs in the client's namespace, and all that it starts; Ctrl-C reaches it by itself.
-  process.on('SIGINT', () => undefined);
+  // The load runs in the client's namespace, and all that it starts.
   const child = spawn(findProgram('ip') ?? 'ip', ['netns', 'exec', pair.client, ...command], {
     stdio: 'inherit',
+    detached: true,
   });
-  process.on('SIGTERM', () => child.kill('SIGTERM'));
-  const [code] = (await once(child, 'exit')) as [number | null];
+  pass = (signal) => void child.kill(signal);
+  early.forEach(pass);
+  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
   removeVethPair(pair);
-  process.exitCode = code ?? 1;
+  const { failed, interrupted, terminated } = exitCode;
+  const ended = { SIGINT: interrupted, SIGTERM: terminated } as Readonly<Record<string, number>>;
+  process.exitCode = code ?? ended[signal ?? ''] ?? failed;
 }
 
 async function measure(
@@ -100,7 +122,7 @@ async function measure(
   });
   context.dataDir = options.dataDir ?? tmpdir();
   checkRoom(context.dataDir, spec, limit);
-  const fields = matrix(namespace !== undefined);
+  const fields = matrix(namespace !== undefined, options.chunks);
   const cellStart: CellStart = {
     args: [],
     parent: options.dataDir,
@@ -117,8 +139,10 @@ async function measure(
   const measured = await runRounds({ contenders, rounds: options.rounds, phases, spec }, context);
   const cells = measured.map(servedOnly);
   const classic = classicRows(fields, cells);
-  const { head, rows, title } = classicTable(classic);
-  context.say('', title, ...tableLines([head, ...rows]), '');
+  for (const { head, rows, title } of classicTables(classic)) {
+    context.say('', title, ...tableLines([head, ...rows]));
+  }
+  context.say('');
   if (namespace === undefined) {
     const note = `on loopback (${missing ?? ''}): the row with scatter-gather is open`;
     context.notes.push(note, ...classic.flatMap(({ open }) => open ?? []));
@@ -135,7 +159,8 @@ const READING_NOTES = [
   'mmap+write: the theory counts a mmap(2) for each transfer; a broker maps a segment once, so two ' +
     'of its four switches are not there to be measured.',
   'Copies by system calls are counted from bytes; a short send is read again by read+write, so that ' +
-    'it can be above 2. The linearising copy without scatter-gather happens in the kernel, and shows ' +
+    'it can be above 2. A fetch of one batch looks where the next one ends: the preads of that are in ' +
+    'the rows of small chunks, with their switches, whichever the way. The linearising copy without scatter-gather happens in the kernel, and shows ' +
     'in CPU alone.',
 ];
 

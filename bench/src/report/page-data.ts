@@ -7,7 +7,7 @@ import {
   phasesOf,
   spreadOver,
 } from '../results/cell-figures.js';
-import { classicTable } from '../results/classic-table.js';
+import { classicTables } from '../results/classic-table.js';
 import { latencyKinds, phaseTables, phaseTitle } from '../results/figure-table.js';
 import type { FigureTable } from '../results/figure-text.js';
 import type { Cell, Measurement, PhaseName, ResultFile } from '../results/schema.js';
@@ -42,7 +42,7 @@ export interface PageData {
     readonly facts: readonly (readonly [name: string, value: string])[];
     readonly notes: readonly string[];
   }[];
-  readonly classic: FigureTable | undefined;
+  readonly classic: readonly FigureTable[];
   readonly phases: readonly {
     readonly title: string;
     readonly tables: readonly FigureTable[];
@@ -66,7 +66,7 @@ export function pageData(results: readonly LabelledResult[]): PageData {
       ? 'millrace-bench: comparison'
       : `millrace-bench: ${results[0]?.result.name ?? ''}`,
     runs: results.map(runOf),
-    classic: classic.length === 0 ? undefined : classicTable(classic),
+    classic: classicTables(classic),
     phases: phasesOf(cells).map((phase) => phaseOf(phase, cells)),
   };
 }

@@ -2,34 +2,52 @@ import { significant } from '../util/units.js';
 import type { FigureTable } from './figure-text.js';
 import type { ClassicRow } from './schema.js';
 
-/** The classic table: what theory says of each way, and what was measured of it. */
-export function classicTable(rows: readonly ClassicRow[]): FigureTable {
-  return {
-    title: 'Four ways from a file to a socket: theory and measurement',
-    head: [
-      ...['', 'chunk', 'switches: theory', 'measured'],
-      ...['copies: theory', 'by the CPU: theory', 'by syscalls', 'in the kernel', 'CPU s/GiB'],
-    ],
-    rows: rows.map((row) => {
-      const { measured, theory } = row;
-      const name = row.scatterGather === undefined ? row.way : `${row.way}, SG ${onOff(row)}`;
-      const { cpuCopies, copies, switches } = theory;
-      const told = [name, `${row.chunkBytes / 1024} KiB`, String(switches)];
-      if (measured === undefined) return [...told, 'open', ...[copies, cpuCopies].map(String)];
-      const { cpuSecondsPerGib: cpu, cpuSecondsPerGibMax, cpuSecondsPerGibMin } = measured;
-      const range = `${significant(cpuSecondsPerGibMin)}–${significant(cpuSecondsPerGibMax)}`;
-      const kernel = measured.kernelCopies;
-      return [
-        ...[...told, measured.switches.toFixed(2), String(copies), String(cpuCopies)],
-        measured.countedCopies.toFixed(2),
-        kernel === undefined ? 'not counted' : kernel.toFixed(2),
-        `${significant(cpu)} (${range})`,
-      ];
-    }),
-    verdict: undefined,
-  };
+const head = [
+  ...['', 'chunk', 'switches: theory', 'measured'],
+  ...['copies: theory', 'by the CPU: theory', 'by syscalls', 'in the kernel', 'CPU s/GiB'],
+];
+
+/**
+ * The classic table, what theory says of each way and what was measured of it; and the whole matrix,
+ * where scatter-gather could be switched.
+ */
+export function classicTables(rows: readonly ClassicRow[]): readonly FigureTable[] {
+  if (rows.length === 0) return [];
+  const title = 'Four ways from a file to a socket: theory and measurement';
+  const four = rows.flatMap((row) => {
+    const name = classicName(row);
+    return name === undefined ? [] : [told(name, row)];
+  });
+  const classic = { title, head, rows: four, verdict: undefined };
+  const switched = rows.filter(({ scatterGather }) => scatterGather !== undefined);
+  if (switched.length === 0) return [classic];
+  const matrix = switched.map((row) =>
+    told(`${row.way}, SG ${row.scatterGather === true ? 'on' : 'off'}`, row),
+  );
+  const every = 'The whole matrix: each way with scatter-gather (SG) on and off';
+  return [classic, { title: every, head, rows: matrix, verdict: undefined }];
 }
 
-function onOff({ scatterGather }: ClassicRow): string {
-  return scatterGather === true ? 'on' : 'off';
+/**
+ * What a row is called in the classic table; undefined where it is not in it. The copies that it counts
+ * for the first two ways are those with scatter-gather; sendfile it tells with and without.
+ */
+function classicName({ scatterGather, way }: ClassicRow): string | undefined {
+  if (way !== 'sendfile') return scatterGather === false ? undefined : way;
+  return scatterGather === true ? 'sendfile with scatter-gather DMA' : way;
+}
+
+function told(name: string, { chunkBytes, measured, theory }: ClassicRow): readonly string[] {
+  const { cpuCopies, copies, switches } = theory;
+  const known = [name, `${chunkBytes / 1024} KiB`, String(switches)];
+  if (measured === undefined) return [...known, 'open', ...[copies, cpuCopies].map(String)];
+  const { cpuSecondsPerGib: cpu, cpuSecondsPerGibMax, cpuSecondsPerGibMin } = measured;
+  const range = `${significant(cpuSecondsPerGibMin)}–${significant(cpuSecondsPerGibMax)}`;
+  const kernel = measured.kernelCopies;
+  return [
+    ...[...known, measured.switches.toFixed(2), String(copies), String(cpuCopies)],
+    measured.countedCopies.toFixed(2),
+    kernel === undefined ? 'not counted' : kernel.toFixed(2),
+    `${significant(cpu)} (${range})`,
+  ];
 }

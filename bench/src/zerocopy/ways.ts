@@ -11,8 +11,6 @@ export const ways = [
 
 export type Way = (typeof ways)[number];
 
-export const chunkSizes = [64 * 1024, 1024 * 1024] as const;
-
 /** One field of the matrix. `scatterGather` undefined: loopback, which has none to switch. */
 export interface MatrixField {
   readonly way: Way;
@@ -21,7 +19,7 @@ export interface MatrixField {
 }
 
 /** Every way, with scatter-gather on and off where that can be had, at every size of a fetch. */
-export function matrix(veth: boolean): readonly MatrixField[] {
+export function matrix(veth: boolean, chunkSizes: readonly number[]): readonly MatrixField[] {
   const states = veth ? [true, false] : [undefined];
   return chunkSizes.flatMap((chunkBytes) =>
     ways.flatMap((way) => states.map((scatterGather) => ({ way, scatterGather, chunkBytes }))),
@@ -43,8 +41,10 @@ export function classicRows(fields: readonly MatrixField[], cells: readonly Cell
   const rows = fields.map((field): ClassicRow => {
     const { chunkBytes, scatterGather, way } = field;
     const cell = cells.find(({ name }) => name === fieldName(field));
-    // Without scatter-gather the kernel makes each packet one piece of memory, whichever the way.
-    const extra = scatterGather === false ? 1 : 0;
+    // Without scatter-gather the kernel makes each packet one piece of memory, whichever the way; the
+    // sendfile that the classic table has beside that with DMA is the one that does.
+    const classicThird = way.way === 'sendfile' && scatterGather === undefined;
+    const extra = scatterGather === false || classicThird ? 1 : 0;
     return {
       ...{ way: way.way, scatterGather, chunkBytes },
       theory: {
@@ -56,13 +56,10 @@ export function classicRows(fields: readonly MatrixField[], cells: readonly Cell
     };
   });
   if (fields.some(({ scatterGather }) => scatterGather !== undefined)) return rows;
-  const open = { switches: 2, copies: 2, cpuCopies: 0 };
+  const theory = { switches: 2, copies: 2, cpuCopies: 0 };
   const way = 'sendfile with scatter-gather DMA';
-  const [chunkBytes] = chunkSizes;
-  return [
-    ...rows,
-    { way, scatterGather: undefined, chunkBytes, theory: open, open: LOOPBACK_OPEN },
-  ];
+  const chunkBytes = fields[0]?.chunkBytes ?? 0;
+  return [...rows, { way, scatterGather: undefined, chunkBytes, theory, open: LOOPBACK_OPEN }];
 }
 
 function measuredOf(cell: Cell): ClassicRow['measured'] {

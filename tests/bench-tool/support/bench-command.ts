@@ -20,7 +20,7 @@ export interface Outcome {
 export interface Running {
   readonly child: ChildProcess;
   /** Resolves when it has said this on either stream; rejects when it ends without. */
-  says(pattern: RegExp): Promise<void>;
+  readonly says: (pattern: RegExp) => Promise<void>;
   readonly outcome: Promise<Outcome>;
 }
 
