@@ -5,6 +5,7 @@ import { costBetween, parseMetrics } from '../../bench/src/broker/metrics.js';
 import { LatencyRecorder, mergeLatencies } from '../../bench/src/load/latency.js';
 import { renderReport } from '../../bench/src/report/render.js';
 import { toCsv } from '../../bench/src/results/csv.js';
+import { classicTables } from '../../bench/src/results/classic-table.js';
 import { readResult, writeResult } from '../../bench/src/results/files.js';
 import { phaseTables } from '../../bench/src/results/figure-table.js';
 import type { BrokerCost, Cell, Measurement, ResultFile } from '../../bench/src/results/schema.js';
@@ -162,6 +163,18 @@ describe('the classic table', () => {
     expect(theory('mmap+write', true)).toEqual({ switches: 4, copies: 3, cpuCopies: 1 });
     expect(theory('sendfile', false)).toEqual({ switches: 2, copies: 3, cpuCopies: 1 });
     expect(theory('sendfile', true)).toEqual({ switches: 2, copies: 2, cpuCopies: 0 });
+  });
+
+  test('shows the four rows in their order, and then the whole matrix', () => {
+    const [classic, whole] = classicTables(classicRows(matrix(true, [65_536, 2 ** 20]), []));
+    expect(classic?.rows.map(([name]) => name).slice(0, 5)).toEqual([
+      ...['read+write', 'mmap+write', 'sendfile', 'sendfile with scatter-gather DMA', 'read+write'],
+    ]);
+    expect(classic?.rows.map((row) => row[4]).slice(0, 4)).toEqual(['4', '3', '3', '2']);
+    expect(whole?.rows).toHaveLength(12);
+    const [loopback, ...rest] = classicTables(classicRows(matrix(false, [65_536]), []));
+    expect(loopback?.rows.map((row) => row[4])).toEqual(['4', '3', '3', '2']);
+    expect(rest).toEqual([]);
   });
 
   test('leaves the last row open on loopback, and says why', () => {

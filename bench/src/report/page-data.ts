@@ -91,20 +91,27 @@ function runOf({ label, result }: LabelledResult): PageData['runs'][number] {
     facts: facts.flatMap(([name, value]) =>
       value === undefined || value === '' ? [] : [[name, value] as const],
     ),
-    notes: [...result.notes, ...result.cells.flatMap(limitNotes)],
+    notes: [...result.notes, ...limitNotes(result.cells)],
   };
 }
 
-/** Where the generator or the machine was the limit: a line for each phase, not for each round. */
-function limitNotes(cell: Cell): string[] {
-  return phasesOf([cell]).flatMap((phase) => {
-    const measurements = measurementsOf(cell, phase);
-    const limits = measurements.flatMap(({ generator }) => generator.limit ?? []);
-    const [first] = limits;
-    if (first === undefined) return [];
-    const rounds = `in ${limits.length} of ${measurements.length} rounds`;
-    return [`${cell.name}, ${phaseTitle(phase)}, ${rounds}: ${first}`];
-  });
+/** Where the generator or the machine was the limit: a line for each phase and reason. */
+function limitNotes(cells: readonly Cell[]): string[] {
+  const notes = new Map<string, { readonly text: string; readonly where: string[] }>();
+  for (const phase of phasesOf(cells)) {
+    for (const cell of cells) {
+      const measurements = measurementsOf(cell, phase);
+      const limits = measurements.flatMap(({ generator }) => generator.limit ?? []);
+      const [first] = limits;
+      if (first === undefined) continue;
+      // The same reason at another percentage is no other reason.
+      const key = `${phase} ${first.replace(/[\d,.]+/g, '')}`;
+      const note = notes.get(key) ?? { text: `${phaseTitle(phase)}: ${first}`, where: [] };
+      notes.set(key, note);
+      note.where.push(`${cell.name} in ${limits.length} of ${measurements.length} rounds`);
+    }
+  }
+  return [...notes.values()].map(({ text, where }) => `${text} (${where.join('; ')})`);
 }
 
 function phaseOf(phase: PhaseName, cells: readonly Cell[]): PageData['phases'][number] {

@@ -14,10 +14,14 @@ const head = [
 export function classicTables(rows: readonly ClassicRow[]): readonly FigureTable[] {
   if (rows.length === 0) return [];
   const title = 'Four ways from a file to a socket: theory and measurement';
-  const four = rows.flatMap((row) => {
-    const name = classicName(row);
-    return name === undefined ? [] : [told(name, row)];
-  });
+  const chunks = [...new Set(rows.map(({ chunkBytes }) => chunkBytes))];
+  const four = chunks.flatMap((chunkBytes) =>
+    classicNames.flatMap((name) =>
+      rows
+        .filter((row) => row.chunkBytes === chunkBytes && classicName(row) === name)
+        .map((row) => told(name, row)),
+    ),
+  );
   const classic = { title, head, rows: four, verdict: undefined };
   const switched = rows.filter(({ scatterGather }) => scatterGather !== undefined);
   if (switched.length === 0) return [classic];
@@ -27,6 +31,9 @@ export function classicTables(rows: readonly ClassicRow[]): readonly FigureTable
   const every = 'The whole matrix: each way with scatter-gather (SG) on and off';
   return [classic, { title: every, head, rows: matrix, verdict: undefined }];
 }
+
+/** In the order of the table. */
+const classicNames = ['read+write', 'mmap+write', 'sendfile', 'sendfile with scatter-gather DMA'];
 
 /**
  * What a row is called in the classic table; undefined where it is not in it. The copies that it counts
