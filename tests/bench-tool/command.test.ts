@@ -8,6 +8,9 @@ import { skipped } from '../faults/support/length.js';
 import { BrokerProcess } from '../support/broker-process.js';
 import { BenchCommand } from './support/bench-command.js';
 
+/** Many processes, on a machine that may be busy. It only ends what hangs. */
+const TIMEOUT_MS = 180_000;
+
 let bench: BenchCommand;
 let broker: BrokerProcess;
 
@@ -68,40 +71,50 @@ test('cold: what is read comes from the disk, all of it, and nothing is left beh
   expect(bench.leftovers()).toEqual([]);
 });
 
-test('what cannot be ends with 2 and one line that says why, and leaves nothing', async () => {
-  const other = join(bench.directory, 'other.json');
-  writeFileSync(other, '{"schema":"millrace-bench/0"}');
-  const cases: readonly (readonly [args: string, says: string])[] = [
-    ['produce --rate 10 --api enqueue', '--api enqueue with --rate 0'],
-    ['produce --broker 127.0.0.1:1', 'no millrace broker at 127.0.0.1:1'],
-    ['produce --start --mode warp', 'warp'],
-    ['produce --mode kafka', 'add --start'],
-    ['consume --cold --broker 127.0.0.1:1', 'leave out --broker'],
-    ['produce --start --bytes 900000GiB', 'free, and this load needs'],
-    ['produce --duration 1s --messages 5', 'give one of'],
-    ['produce --size 10..5', 'a range such as 200..500'],
-    ['e2e --size 4', 'at least 8 bytes'],
-    ['produce --payload nothing.bin', 'there is no file'],
-    ['modes --modes kafka,warp', 'not "warp"'],
-    ['modes --brokers nonsense', 'HOST:PORT'],
-    ['modes --brokers 127.0.0.1:1 --reference', 'leave out --brokers'],
-    ['compare --drivers kafka', '--kafka HOST:PORT'],
-    [`report ${other}`, 'has the schema'],
-    ['produce --acks 2', 'all, 1, 0'],
-    ['frobnicate', 'unknown command'],
-  ];
-  const outcomes = await Promise.all(cases.map(([args]) => bench.run(...args.split(' '))));
-  for (const [index, { code, stderr }] of outcomes.entries()) {
-    const [args, says] = cases[index] ?? ['', ''];
-    expect({ args, code, stderr }).toEqual({
-      args,
-      code: 2,
-      stderr: expect.stringContaining(says) as unknown,
-    });
-    expect(stderr.trim().split('\n')).toHaveLength(1);
-  }
-  expect(bench.leftovers()).toEqual([]);
-});
+test(
+  'what cannot be ends with 2 and one line that says why, and leaves nothing',
+  async () => {
+    const other = join(bench.directory, 'other.json');
+    writeFileSync(other, '{"schema":"millrace-bench/0"}');
+    const cases: readonly (readonly [args: string, says: string])[] = [
+      ['produce --rate 10 --api enqueue', '--api enqueue with --rate 0'],
+      ['produce --broker 127.0.0.1:1', 'no millrace broker at 127.0.0.1:1'],
+      ['produce --start --mode warp', 'warp'],
+      ['produce --mode kafka', 'add --start'],
+      ['consume --cold --broker 127.0.0.1:1', 'leave out --broker'],
+      ['produce --start --bytes 900000GiB', 'free, and this load needs'],
+      ['produce --duration 1s --messages 5', 'give one of'],
+      ['produce --size 10..5', 'a range such as 200..500'],
+      ['e2e --size 4', 'at least 8 bytes'],
+      ['produce --payload nothing.bin', 'there is no file'],
+      ['modes --modes kafka,warp', 'not "warp"'],
+      [`modes --brokers ${broker.address},127.0.0.1:1`, 'no millrace broker at 127.0.0.1:1'],
+      [`modes --brokers ${broker.address}/1`, 'no metrics at'],
+      [`produce --results ${other}/results`, 'results cannot be written'],
+      [`produce --start --data-dir ${other}/data`, 'no directory can be made'],
+      ['zerocopy --loopback --bytes 0', 'a load of nothing'],
+      ['consume --start --fill 900000GiB', 'free, and this load needs'],
+      ['modes --brokers nonsense', 'HOST:PORT'],
+      ['modes --brokers 127.0.0.1:1 --reference', 'leave out --brokers'],
+      ['compare --drivers kafka', '--kafka HOST:PORT'],
+      [`report ${other}`, 'has the schema'],
+      ['produce --acks 2', 'all, 1, 0'],
+      ['frobnicate', 'unknown command'],
+    ];
+    const outcomes = await Promise.all(cases.map(([args]) => bench.run(...args.split(' '))));
+    for (const [index, { code, stderr }] of outcomes.entries()) {
+      const [args, says] = cases[index] ?? ['', ''];
+      expect({ args, code, stderr }).toEqual({
+        args,
+        code: 2,
+        stderr: expect.stringContaining(says) as unknown,
+      });
+      expect(stderr.trim().split('\n')).toHaveLength(1);
+    }
+    expect(bench.leftovers()).toEqual([]);
+  },
+  TIMEOUT_MS,
+);
 
 test('modes: every cell in every round, with what it cost, and a report that is whole', async () => {
   const result = await measured(
@@ -120,34 +133,38 @@ test('modes: every cell in every round, with what it cost, and a report that is 
   expect(html).toContain('mmap+sendfile');
 });
 
-test('modes --reference: plain C loops beside the brokers, in both directions', async () => {
-  if (!['cc', 'gcc', 'clang'].some((name) => findProgram(name) !== undefined)) {
-    skipped('modes --reference', 'there is no C compiler');
-    return;
-  }
-  const result = await measured(
-    ...['modes', '--modes', 'write+copy', '--rounds', '1', '--bytes', '2MiB', '--rate', '0'],
-    ...['--no-cold', '--reference', '--batch', '64KiB', '--fetch', '128KiB'],
-  );
-  const loops = result.cells.filter(({ reference }) => reference === true);
-  expect(loops.map(({ name }) => name)).toEqual([
-    ...['C in: write', 'C in: mmap', 'C out: sendfile', 'C out: mmap', 'C out: copy'],
-  ]);
-  const [broker] = result.cells;
-  expect(broker?.rounds[0]?.map(({ phase }) => phase)).toEqual([
-    ...['produce', 'consume', 'reference-in', 'reference-out'],
-  ]);
-  // The same for all: batches of the one size, by the same sender; what fits a fetch, to one receiver.
-  const moved = (phase: string): (number | undefined)[] =>
-    result.cells.flatMap(({ rounds }) =>
-      (rounds[0] ?? [])
-        .filter((measurement) => measurement.phase === phase)
-        .map(({ consumed, produced }) => (produced ?? consumed)?.messages),
+test(
+  'modes --reference: plain C loops beside the brokers, in both directions',
+  async () => {
+    if (!['cc', 'gcc', 'clang'].some((name) => findProgram(name) !== undefined)) {
+      skipped('modes --reference', 'there is no C compiler');
+      return;
+    }
+    const result = await measured(
+      ...['modes', '--modes', 'write+copy', '--rounds', '1', '--bytes', '2MiB', '--rate', '0'],
+      ...['--no-cold', '--reference', '--batch', '64KiB', '--fetch', '128KiB'],
     );
-  const [into, out] = [moved('reference-in'), moved('reference-out')];
-  expect([into.length, new Set(into).size]).toEqual([3, 1]);
-  expect([out.length, new Set(out).size]).toEqual([4, 1]);
-  const page = readFileSync(join(bench.results, 'report.html'), 'utf8');
-  expect(page).toContain('beside the best plain C loop');
-  expect(bench.leftovers()).toEqual([]);
-});
+    const loops = result.cells.filter(({ reference }) => reference === true);
+    expect(loops.map(({ name }) => name)).toEqual([
+      ...['C in: write', 'C in: mmap', 'C out: sendfile', 'C out: mmap', 'C out: copy'],
+    ]);
+    const [broker] = result.cells;
+    expect(broker?.rounds[0]?.map(({ phase }) => phase)).toEqual([
+      ...['produce', 'consume', 'reference-in', 'reference-out'],
+    ]);
+    // The same for all: batches of the one size, by the same sender; what fits a fetch, to one receiver.
+    const moved = (phase: string): (number | undefined)[] =>
+      result.cells.flatMap(({ rounds }) =>
+        (rounds[0] ?? [])
+          .filter((measurement) => measurement.phase === phase)
+          .map(({ consumed, produced }) => (produced ?? consumed)?.messages),
+      );
+    const [into, out] = [moved('reference-in'), moved('reference-out')];
+    expect([into.length, new Set(into).size]).toEqual([3, 1]);
+    expect([out.length, new Set(out).size]).toEqual([4, 1]);
+    const page = readFileSync(join(bench.results, 'report.html'), 'utf8');
+    expect(page).toContain('beside the best plain C loop');
+    expect(bench.leftovers()).toEqual([]);
+  },
+  TIMEOUT_MS,
+);

@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync, statfsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { BenchError } from '../errors.js';
+import { dirname, join, resolve } from 'node:path';
+import { BenchError, messageOf } from '../errors.js';
 import type { LoadLimit, LoadSpec } from '../load/spec.js';
 import { isOpenLoop } from '../load/spec.js';
 import { formatBytes } from '../util/units.js';
@@ -18,10 +18,21 @@ process.on('exit', () => {
   for (const path of made) rmSync(path, { recursive: true, force: true });
 });
 
-/** A new directory within `parent`, removed by {@link removeDirectory} or when the process ends. */
+/**
+ * A new directory within `parent`, removed by {@link removeDirectory} or when the process ends.
+ *
+ * @throws BenchError where none can be made.
+ */
 export async function makeDirectory(parent = tmpdir()): Promise<string> {
-  await mkdir(parent, { recursive: true });
-  const path = mkdtempSync(join(parent, 'millrace-bench-'));
+  let path: string;
+  try {
+    await mkdir(parent, { recursive: true });
+    path = mkdtempSync(join(parent, 'millrace-bench-'));
+  } catch (error) {
+    throw new BenchError(`no directory can be made in ${parent}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
   made.add(path);
   return path;
 }
@@ -38,13 +49,20 @@ export function removeDirectory(path: string): void {
  */
 export function checkRoom(directory: string, spec: LoadSpec, limit: LoadLimit): void {
   const needed = bytesOf(spec, limit) * OVERHEAD + ALLOCATED_AHEAD_BYTES;
-  const { bavail, bsize } = statfsSync(directory);
+  const { bavail, bsize } = statfsSync(existingParent(directory));
   const free = bavail * bsize;
   if (needed <= free) return;
   throw new BenchError(
     `${directory} has ${formatBytes(free)} free, and this load needs about ` +
       `${formatBytes(needed)}: give a smaller --bytes or --messages, or another --data-dir`,
   );
+}
+
+/** The directory, or where it will be made. */
+function existingParent(directory: string): string {
+  let path = resolve(directory);
+  while (!existsSync(path) && path !== dirname(path)) path = dirname(path);
+  return path;
 }
 
 /** What will be stored, as far as it is known before. */

@@ -17,7 +17,7 @@ import type { RunContext } from './run-command.js';
 import { measureLoad, withConnection } from './measured-load.js';
 import { addLoadOptions, addOutputOptions, limitOf, parsed, specOf } from './options.js';
 import type { LoadOptions, OutputOptions } from './options.js';
-import { summaryLines } from './summary.js';
+import { latencyLines, summaryLines } from './summary.js';
 
 type Kind = 'produce' | 'consume' | 'e2e';
 
@@ -69,7 +69,9 @@ async function runKind(
     const { started } = target;
     context.dataDir = started?.dataDir;
     const run = new Run(kind, options, context, target, limit);
-    if (started !== undefined) checkRoom(started.dataDir, run.spec, limit);
+    // What is read was stored before, however long it is read.
+    const stored = kind === 'consume' ? { bytes: options.fill } : limit;
+    if (started !== undefined) checkRoom(started.dataDir, run.spec, stored);
     return run.run();
   });
 }
@@ -184,7 +186,7 @@ class Run {
       found.best === undefined
         ? 'no rate was held: give a longer --max-p99'
         : `the highest rate that was held: ${significant(found.ratePerSecond)} msg/s`,
-      ...(found.best === undefined ? [] : summaryLines(found.best)),
+      ...(found.best === undefined ? [] : latencyLines(found.best)),
     );
     const { probes, ratePerSecond } = found;
     const cells = this.#cells(found.best === undefined ? [] : [found.best]);

@@ -1,5 +1,6 @@
 import { tmpdir } from 'node:os';
 import { Command } from 'commander';
+import { scrape } from '../broker/metrics.js';
 import { BenchError } from '../errors.js';
 import type { LoadLimit, LoadSpec } from '../load/spec.js';
 import { loopContenders } from '../reference/loops.js';
@@ -18,6 +19,7 @@ import { parseCount, parseDurationMs } from '../util/units.js';
 import { addStartOptions, brokerArguments } from './broker-options.js';
 import type { BrokerOptions } from './broker-options.js';
 import { checkRoom } from './data-dir.js';
+import { withConnection } from './measured-load.js';
 import { addLoadOptions, addOutputOptions, limitOf, parsed, specOf } from './options.js';
 import type { LoadOptions, OutputOptions } from './options.js';
 import { runCommand } from './run-command.js';
@@ -97,6 +99,7 @@ async function runModes(options: Options, context: RunContext): Promise<Partial<
   const reference = options.reference
     ? await referenceOf(options, spec, limit, context)
     : undefined;
+  if (options.brokers !== undefined) await checkThere(brokers);
   const phases = roundPhases({
     ...{ limit, warmupMs: options.warmup, cold: options.cold },
     ...{ rate: options.rate, rateDurationMs: options.rateDuration },
@@ -114,6 +117,13 @@ async function runModes(options: Options, context: RunContext): Promise<Partial<
   } as const;
   sayTables(cells, context);
   return result;
+}
+
+/** All of them, before any is measured. @throws BenchError for one that is not there. */
+async function checkThere(brokers: readonly Contender[]): Promise<void> {
+  const opened = await Promise.all(brokers.map((broker) => broker.open()));
+  for (const { target } of opened) await withConnection(target, () => Promise.resolve());
+  for (const { httpAddress } of opened) if (httpAddress !== undefined) await scrape(httpAddress);
 }
 
 /** What the plain C loops move; undefined where they cannot be had, which is said. */

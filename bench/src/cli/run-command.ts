@@ -1,6 +1,6 @@
 import { describeEnvironment } from '../results/environment.js';
 import { toCsv } from '../results/csv.js';
-import { writeResult } from '../results/files.js';
+import { checkResults, writeResult } from '../results/files.js';
 import { RESULT_SCHEMA } from '../results/schema.js';
 import type { ResultFile } from '../results/schema.js';
 import { watchInterrupts } from './interrupt.js';
@@ -24,6 +24,12 @@ export class RunContext {
   }
 }
 
+/** Without what `zerocopy` tells itself: the command line as it was given. */
+function withoutInside(args: readonly string[]): readonly string[] {
+  const at = args.indexOf('--inside');
+  return at < 0 ? args : [...args.slice(0, at), ...args.slice(at + 2)];
+}
+
 /**
  * Runs a command that measures, and writes its result, also when Ctrl-C ended it early.
  *
@@ -33,6 +39,7 @@ export async function runCommand(
   options: OutputOptions,
   work: (context: RunContext) => Promise<Partial<ResultFile>>,
 ): Promise<void> {
+  checkResults(options.results);
   const startedAt = new Date().toISOString();
   const interruption = watchInterrupts();
   const context = new RunContext(interruption.signal, options.json || options.csv);
@@ -48,7 +55,7 @@ export async function runCommand(
     ...{ schema: RESULT_SCHEMA, kind, name: options.name ?? name, startedAt },
     finishedAt: new Date().toISOString(),
     interrupted: interruption.exitCode !== undefined,
-    command: ['millrace-bench', ...process.argv.slice(2)],
+    command: ['millrace-bench', ...withoutInside(process.argv.slice(2))],
     environment: describeEnvironment(context.dataDir),
     ...{ load, limit, cells, notes: [...context.notes, ...(partial.notes ?? [])] },
     classic: partial.classic,

@@ -4,16 +4,11 @@ import { formatBytes, formatMicros, significant } from '../util/units.js';
 
 /** A measurement for people, on a few lines. */
 export function summaryLines(measurement: Measurement): readonly string[] {
-  const { consumed, generator, latencies, missing, produced } = measurement;
+  const { consumed, generator, missing, produced } = measurement;
   const lines: string[] = [];
   if (produced !== undefined) lines.push(flowLine('in ', produced));
   if (consumed !== undefined) lines.push(flowLine('out', consumed));
-  const latency = (name: string, summary: LatencySummary | undefined): void => {
-    if (summary !== undefined) lines.push(`${name.padEnd(14)} ${latencyText(summary)}`);
-  };
-  latency('publish', latencies.publish);
-  latency('publish delay', latencies.publishDelay);
-  latency('end to end', latencies.endToEnd);
+  lines.push(...latencyLines(measurement));
   for (const flow of [produced, consumed]) {
     if (flow !== undefined && flow.errors > 0) {
       lines.push(`${flow.errors} failed: ${flow.firstError ?? ''}`);
@@ -24,6 +19,17 @@ export function summaryLines(measurement: Measurement): readonly string[] {
   }
   if (generator.limit !== undefined) lines.push(`note: ${generator.limit}`);
   return lines;
+}
+
+/** Its latencies alone, a line each. */
+export function latencyLines({ latencies }: Measurement): readonly string[] {
+  const line = (name: string, summary: LatencySummary | undefined): string[] =>
+    summary === undefined ? [] : [`${name.padEnd(14)} ${latencyText(summary)}`];
+  return [
+    ...line('publish', latencies.publish),
+    ...line('publish delay', latencies.publishDelay),
+    ...line('end to end', latencies.endToEnd),
+  ];
 }
 
 function flowLine(name: string, { bytes, messages, seconds }: Flow): string {

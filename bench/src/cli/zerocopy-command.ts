@@ -43,6 +43,12 @@ const MESSAGE_BYTES = '4000';
 const BATCH_BYTES = 60 * 1024;
 const MIN_CHUNK_BYTES = 64 * 1024;
 
+function someBytes(text: string): number {
+  const bytes = parseBytes(text);
+  if (bytes > 0) return bytes;
+  throw new UnitError('a load of nothing measures nothing');
+}
+
 function chunksOf(text: string): readonly number[] {
   const sizes = text.split(',').map((size) => parseBytes(size.trim()));
   if (sizes.every((size) => size >= MIN_CHUNK_BYTES)) return sizes;
@@ -62,7 +68,7 @@ export function zerocopyCommand(): Command {
       parsed((text) => parseCount(text, 1)),
       5,
     )
-    .option('--bytes <size>', 'what is served in each', parsed(parseBytes), 256 * 2 ** 20)
+    .option('--bytes <size>', 'what is served in each', parsed(someBytes), 256 * 2 ** 20)
     .option('--chunks <list>', 'sizes of a fetch', parsed(chunksOf), [64 * 2 ** 10, 2 ** 20])
     .option('--data-dir <dir>', 'where data directories are made')
     .option('--loopback', 'do not make namespaces', false)

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BenchError, messageOf } from '../errors.js';
 import { renderReport } from '../report/render.js';
@@ -8,6 +8,18 @@ import type { ResultFile } from './schema.js';
 export interface WrittenFiles {
   readonly result: string;
   readonly report: string;
+}
+
+/** Before anything is measured: where its result goes. @throws BenchError when nothing can be written there. */
+export function checkResults(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true });
+    accessSync(directory, constants.W_OK);
+  } catch (error) {
+    throw new BenchError(`results cannot be written to ${directory}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
 }
 
 /** Writes `<time>-<name>.json`, and beside it the report as `<time>-<name>.html` and `report.html`. */

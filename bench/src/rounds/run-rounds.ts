@@ -71,9 +71,9 @@ async function runOne(
   if ('run' in contender) return contender.run(context.signal);
   const measurements: Measurement[] = [];
   const opened = await contender.open();
+  let at: Pick<OpenContender, 'target' | 'httpAddress'> = opened;
+  const topic = `bench-${process.pid}-${Date.now().toString(36)}`;
   try {
-    let at: Pick<OpenContender, 'target' | 'httpAddress'> = opened;
-    const topic = `bench-${process.pid}-${Date.now().toString(36)}`;
     const partitions = await withConnection(at.target, (connection) =>
       connection.ensureTopic(topic, plan.spec.partitions),
     );
@@ -106,10 +106,11 @@ async function runOne(
       );
       measurements.push(cold === undefined ? measurement : { ...measurement, cold });
     }
-    if (opened.makeCold === undefined) {
-      await withConnection(at.target, (connection) => connection.deleteTopic(topic));
-    }
   } finally {
+    // A broker that goes on running is left as it was found, also after a failure.
+    if (opened.makeCold === undefined) {
+      await withConnection(at.target, (its) => its.deleteTopic(topic)).catch(() => undefined);
+    }
     await opened.close();
   }
   return measurements;
