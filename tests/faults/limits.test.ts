@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { DeliveryError, Millrace } from '@millrace/client';
@@ -53,6 +54,20 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
+/** Opens so many connections, and resolves when the broker has hung up on some of them. */
+async function crowd(address: string, connections: number): Promise<void> {
+  const [host = '', port] = address.split(':');
+  let refused = 0;
+  const sockets = Array.from({ length: connections }, () => {
+    const socket = connect(Number(port), host);
+    socket.on('error', () => undefined).on('close', () => void (refused += 1));
+    return socket;
+  });
+  await until(() => refused > 0);
+  for (const socket of sockets) socket.destroy();
+  await until(() => refused === connections);
+}
+
 /** A broker under load, which is checked in the end. */
 class LimitedBroker {
   readonly #history = new HistoryRecorder();
@@ -73,14 +88,14 @@ class LimitedBroker {
     args: readonly string[],
     environment: Readonly<Record<string, string>>,
     random: () => number,
+    under: readonly string[] = [],
   ): Promise<LimitedBroker> {
     const directory = await makeTempDir();
     cleanUp.push(directory.remove);
-    const broker = await BrokerProcess.start(join(directory.path, 'data'), args, {
-      ...loadEnvironment,
-      ...environment,
-    });
+    const env = { ...loadEnvironment, ...environment };
+    const broker = BrokerProcess.launch(join(directory.path, 'data'), args, env, under);
     cleanUp.push(() => broker.kill());
+    await broker.untilReady();
     const limited = new LimitedBroker(broker, random);
     cleanUp.push(() => limited.#load.close());
     await limited.#load.createTopics();
@@ -120,7 +135,7 @@ class LimitedBroker {
   async finish(): Promise<void> {
     await this.#load.finish();
     expect(this.#load.failures).toEqual([]);
-    expect(this.broker.log).not.toContain('is offline');
+    expect(this.broker.log.split('\n').filter((line) => line.includes('is offline'))).toEqual([]);
     await this.#load.close();
     expect(await this.broker.stop()).toBe(0);
     const { anomalies, ...counts } = checkHistory(this.#history);
@@ -129,7 +144,51 @@ class LimitedBroker {
   }
 }
 
+/** Of the broker whose descriptors run out: for its logs, sockets, and what it has open besides. */
+const OPEN_FILES = 200;
+/** What sending to all of them may take, refusals included. */
+const MANY_MS = 3_000;
+/** More partitions than that. */
+const MANY_PARTITIONS = 250;
+
 describe('at its limit', () => {
+  test(
+    'of open files a broker refuses what needs one, goes on with the rest, and loses nothing',
+    async () => {
+      const random = seededRandom(testSeed());
+      const limited = await LimitedBroker.start(
+        ['--persist', random() < 0.5 ? 'mmap' : 'write'],
+        { MILLRACE_MAX_OPEN_SEGMENT_FILES: '16' },
+        random,
+        // Soft and hard: Node raises the one to the other.
+        ['sh', '-c', `ulimit -n ${OPEN_FILES}; exec "$0" "$@"`],
+      );
+      for (let round = 0; round < rounds; round += 1) {
+        await limited.goesOn();
+        const { admin } = limited.probe;
+        await admin.createTopic({ name: 'many', partitions: MANY_PARTITIONS });
+        const producer = limited.probe.producer({ deliveryTimeoutMs: MANY_MS });
+        let sent = 0;
+        const error = await refusal(() => {
+          const round = Array.from({ length: MANY_PARTITIONS }, () => {
+            const partition = sent++ % MANY_PARTITIONS;
+            return producer.send('many', { value: 'x', partition });
+          });
+          return Promise.all(round);
+        });
+        expect(error.cause).toMatchObject({ code: 'STORAGE_ERROR', retriable: true });
+        expect(String(error)).toMatch(/EMFILE.*ulimit -n/);
+        await producer.close();
+        // Connections beyond those there is room for are hung up on, and hold up nobody else.
+        await crowd(limited.broker.address, OPEN_FILES);
+        await admin.deleteTopic('many');
+        await limited.goesOn();
+      }
+      await limited.finish();
+    },
+    timeoutMs,
+  );
+
   test.each(['sendfile', 'mmap'])(
     'of mappings a broker (serve %s) refuses what needs one, and loses nothing',
     async (serve) => {

@@ -59,6 +59,20 @@ async function takeBack(path: string, temporary: string): Promise<void> {
 }
 
 /**
+ * After a rename of a topic's directory that failed, which may have happened all the same.
+ * @returns whether it has its name `path`, durably.
+ */
+export async function undoRename(path: string, renamed: string): Promise<boolean> {
+  try {
+    await rename(renamed, path);
+    await syncDirectory(dirname(path));
+    return true;
+  } catch (error) {
+    return errnoOf(error) === 'ENOENT';
+  }
+}
+
+/**
  * Replaces what is stored of a topic, durably.
  * @throws Error with an errno code. The old content is put back then, as far as that can be done.
  */

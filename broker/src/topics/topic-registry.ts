@@ -12,7 +12,13 @@ import { openPartition } from './open-partition.js';
 import type { Partition } from './partition.js';
 import { changeOverrides, resolveTopicConfig } from './topic-config.js';
 import type { ConfigChange, TopicConfig } from './topic-config.js';
-import { loadOrReport, NEW_SUFFIX, storeNewTopic, storeTopicChange } from './topic-file.js';
+import {
+  loadOrReport,
+  NEW_SUFFIX,
+  storeNewTopic,
+  storeTopicChange,
+  undoRename,
+} from './topic-file.js';
 import type { TopicSpec } from './topic-file.js';
 import { TopicLimits } from './topic-limits.js';
 import { loadTopic, OpenTopic } from './topic.js';
@@ -135,10 +141,16 @@ export class TopicRegistry {
     return this.#turns.take(name, async () => {
       const topic = this.#known(name);
       const path = join(this.directory, topic.id);
+      const notDurable = (error: unknown): ProtocolError =>
+        storageFailure(`make the deletion of topic ${name} durable`, error);
+      let failure: ProtocolError | undefined;
       try {
         await rename(path, `${path}${DELETED_SUFFIX}`);
       } catch (error) {
-        throw storageFailure(`delete topic ${name}`, error);
+        failure = notDurable(error);
+        // It may be renamed all the same: a topic that is still used would go at the next start.
+        if (await undoRename(path, `${path}${DELETED_SUFFIX}`))
+          throw storageFailure(`delete topic ${name}`, error);
       }
       this.#byName.delete(name);
       this.#byId.delete(topic.id);
@@ -146,10 +158,11 @@ export class TopicRegistry {
       for (const listener of this.#deletedListeners) listener(topic.id);
       const reason = new ProtocolError('UNKNOWN_TOPIC_OR_PARTITION', `topic ${name} was deleted`);
       await Promise.all(topic.partitions.map((partition) => partition.abandon(reason)));
+      if (failure !== undefined) throw failure;
       try {
         await syncDirectory(this.directory);
       } catch (error) {
-        throw storageFailure(`make the deletion of topic ${name} durable`, error);
+        throw notDurable(error);
       }
       this.#removals.begin(`${path}${DELETED_SUFFIX}`);
     });

@@ -1,52 +1,64 @@
+import * as fs from 'node:fs';
 import * as real from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { Fault } from './recorder.js';
 import { recordSync } from './recorded-native.js';
 import { recorder, writtenBytes } from './recorder.js';
 
 type Flag = string | number | undefined;
 
-/** Node's promises of files, with what they do to files noted; reads go through as they are. */
+const onDescriptor = {
+  read: promisify(fs.read),
+  write: promisify(fs.write),
+  stat: promisify(fs.fstat),
+  sync: promisify(fs.fsync),
+  datasync: promisify(fs.fdatasync),
+  close: promisify(fs.close),
+};
+
+/**
+ * Node's promises of files, with what they do to files noted; reads go through as they are. What changes
+ * names is done at once, not on a thread: it is noted in the order in which it happened.
+ */
 export const recordedPromises = {
   ...real,
   open: async (path: string, flags: Flag = 'r', mode?: number): Promise<RecordedHandle> => {
     const fault = await beforeOpen(path);
-    const handle = await real.open(path, flags, mode);
+    const fd = fs.openSync(path, flags, mode);
     noteOpen(path, flags);
-    recorder.opened(path, handle.fd);
+    recorder.opened(path, fd);
+    const handle = new RecordedHandle(fd, path);
     if (fault !== undefined) await handle.close();
     recorder.after(fault, 'open', path);
-    return new RecordedHandle(handle, path);
+    return handle;
   },
   rename: (from: string, to: string): Promise<void> =>
     change(
       'rename',
       from,
-      () => real.rename(from, to),
+      () => fs.renameSync(from, to),
       () => recorder.moved(from, to),
     ),
   link: (from: string, to: string): Promise<void> =>
     change(
       'link',
       from,
-      () => real.link(from, to),
+      () => fs.linkSync(from, to),
       () => recorder.linked(from, to),
     ),
   unlink: (path: string): Promise<void> =>
     change(
       'unlink',
       path,
-      () => real.unlink(path),
+      () => fs.unlinkSync(path),
       () => recorder.removed(path),
     ),
   mkdir: (path: string, mode?: number): Promise<void> =>
     change(
       'mkdir',
       path,
-      async () => {
-        await real.mkdir(path, mode);
-      },
+      () => fs.mkdirSync(path, mode),
       () => recorder.made(path, 'directory'),
     ),
   rm: async (path: string, options: { recursive?: boolean; force?: boolean }): Promise<void> => {
@@ -81,11 +93,11 @@ export function noteOpen(path: string, flags: Flag): void {
 async function change(
   syscall: string,
   path: string,
-  make: () => Promise<void>,
+  make: () => unknown,
   note: () => void,
 ): Promise<void> {
   const fault = await Promise.resolve().then(() => recorder.before(syscall, path));
-  await make();
+  make();
   note();
   recorder.after(fault, syscall, path);
 }
@@ -102,7 +114,7 @@ async function removeTree(path: string, force: boolean): Promise<void> {
   await change(
     'rmdir',
     path,
-    () => real.rmdir(path),
+    () => fs.rmdirSync(path),
     () => recorder.removed(path),
   );
 }
@@ -114,23 +126,19 @@ class RecordedHandle {
   readonly #node: number | undefined;
 
   constructor(
-    private readonly handle: FileHandle,
+    readonly fd: number,
     private readonly path: string,
   ) {
-    this.#node = recorder.nodeOf(handle.fd);
+    this.#node = recorder.nodeOf(fd);
     this.#position = this.#node === undefined ? 0 : recorder.sizeOf(this.#node);
   }
 
-  get fd(): number {
-    return this.handle.fd;
-  }
-
-  stat(): ReturnType<FileHandle['stat']> {
-    return this.handle.stat();
+  stat(): Promise<fs.Stats> {
+    return onDescriptor.stat(this.fd);
   }
 
   read(target: Buffer, offset: number, length: number, position: number): Promise<unknown> {
-    return this.handle.read(target, offset, length, position);
+    return onDescriptor.read(this.fd, target, offset, length, position);
   }
 
   async write(
@@ -142,7 +150,7 @@ class RecordedHandle {
     const fault = await Promise.resolve().then(() => recorder.before('write', this.path));
     const done = bytes.subarray(offset, offset + writtenBytes(length, fault));
     const at = position ?? this.#position;
-    await this.handle.write(done, 0, done.length, at);
+    await onDescriptor.write(this.fd, done, 0, done.length, at);
     recorder.wrote(this.#node, at, done);
     if (position === null) this.#position += done.length;
     recorder.after(fault, 'write', this.path);
@@ -157,15 +165,17 @@ class RecordedHandle {
   }
 
   sync(): Promise<void> {
-    return recordSync(this.#node, 'fsync', this.path, undefined, () => this.handle.sync());
+    return recordSync(this.#node, 'fsync', this.path, undefined, () => onDescriptor.sync(this.fd));
   }
 
   datasync(): Promise<void> {
-    return recordSync(this.#node, 'fdatasync', this.path, undefined, () => this.handle.datasync());
+    return recordSync(this.#node, 'fdatasync', this.path, undefined, () =>
+      onDescriptor.datasync(this.fd),
+    );
   }
 
   async close(): Promise<void> {
-    recorder.closed(this.handle.fd);
-    await this.handle.close();
+    recorder.closed(this.fd);
+    await onDescriptor.close(this.fd);
   }
 }

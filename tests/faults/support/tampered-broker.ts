@@ -178,8 +178,8 @@ class TamperedRound {
   }
 
   #refusedToStart(broker: BrokerProcess, what: string): void {
-    // In good order, with the reason on the last line.
-    expect([what, broker.ended]).toEqual([what, 1]);
+    // In good order, with the reason on the last line; 2 where a way to persist was found not to work there.
+    expect([what, [1, 2].includes(Number(broker.ended))]).toEqual([what, true]);
     expect(broker.log).toMatch(/^millrace-broker: .+/m);
   }
 
