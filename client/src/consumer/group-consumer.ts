@@ -12,7 +12,7 @@ import {
   type MembershipListener,
   type MembershipOptions,
 } from '../group/membership.js';
-import { ignore, settledWithin } from '../util/async.js';
+import { ignore, settledWithin, sleep } from '../util/async.js';
 import { arePositions, CommitStands, type OffsetToCommit } from './commit-stands.js';
 import type { FetchedBatch } from './fetched-batch.js';
 import { GroupAssignment, type GroupMembership } from './group-assignment.js';
@@ -28,6 +28,8 @@ import { StreamConsumer, type PartitionName } from './stream-consumer.js';
 
 /** What is left for leaving the group when committing took all of `closeTimeoutMs`. */
 const MIN_LEAVE_MS = 250;
+/** After that long a topic that was gone is looked for once more, while the group does not give it up. */
+const LOOK_AGAIN_MS = 1_000;
 
 export type { OffsetToCommit } from './commit-stands.js';
 
@@ -194,8 +196,14 @@ export class GroupConsumer extends StreamConsumer {
 
   protected onTopicGone(error: MillraceError): void {
     this.#context.cluster.onEvent({ type: 'warning', error });
-    // The group gives the partitions up when it knows.
-    this.#membership.refreshTopics().catch(ignore);
+    // The group gives the partitions up when it knows. What it keeps was gone for a moment only, as where
+    // a broker came up without the topic's file.
+    this.#membership
+      .refreshTopics()
+      .catch(ignore)
+      .then(() => sleep(LOOK_AGAIN_MS, this.closing.signal))
+      .then(() => this.stream.revive())
+      .catch(ignore);
   }
 
   protected override onMovedOn(): void {

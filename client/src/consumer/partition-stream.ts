@@ -123,6 +123,12 @@ export class PartitionStream {
     this.wake();
   }
 
+  /** Those whose topic was gone are looked for once more, for their owner still has them. */
+  revive(): void {
+    for (const reader of this.#readers) reader.gone = false;
+    this.#fetcher.turn();
+  }
+
   take(): PendingBatch | undefined {
     const wasResting = this.#queue.isResting();
     const pending = this.#queue.take();

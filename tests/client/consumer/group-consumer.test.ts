@@ -232,6 +232,21 @@ test('a deleted topic ends no group: it is told of, and the group is asked to lo
   await expect(next).resolves.toMatchObject({ done: true });
 });
 
+test('a topic that a broker did not know for a while is read on, when the group still has it', async () => {
+  await fill(1, 5);
+  const { broker, client } = harness();
+  const { consumer, membership } = join(['t-0']);
+  const messages = consumer[Symbol.asyncIterator]();
+  for (let taken = 0; taken < 5; taken += 1) await messages.next();
+  const next = messages.next();
+  const topic = broker.topics.get('t');
+  broker.topics.delete('t');
+  await until(() => membership.log.includes('refresh topics'));
+  if (topic !== undefined) broker.topics.set('t', topic);
+  await client.producer().send('t', { value: 'sixth' });
+  expect((await next).value?.value?.toString()).toBe('sixth');
+});
+
 test.each([
   [{ autocommit: true }, 'did you mean "autoCommit"?'],
   [{ exitAtEnd: true }, 'There is no group consumer option "exitAtEnd"'],
