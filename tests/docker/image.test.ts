@@ -25,6 +25,12 @@ test('carries what runs, and nothing of what builds', async () => {
   for (const name of ['/usr/bin/g++', '/usr/bin/make']) expect(names).not.toContain(name);
 });
 
+test.each(['millrace', 'millrace-broker', 'millrace-bench'])('%s runs', async (name) => {
+  const { status, stdout, stderr } = await Container.once([], [name, '--help']);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  expect(stdout).toMatch(new RegExp(`^Usage: ${name} `));
+});
+
 describe.each(cells)('hardened, persist $persist, serve $serve', ({ persist, serve }) => {
   test('serves what it was given, logs JSON alone, and exits with 0', async () => {
     const flags = ['--shm-size', '64k', '-e', `MILLRACE_PERSIST=${persist}`];
