@@ -76,6 +76,7 @@ test('the health check turns healthy, and unhealthy when nothing answers', async
 
   const silent = await Container.start(quick, ['sleep', '600']);
   await until(async () => (await silent.inspect('{{.State.Health.Status}}')) === 'unhealthy');
+  expect(await silent.inspect(said)).toContain('nothing listens at 127.0.0.1:7071');
 });
 
 test('a container that takes the place of another finds the data and serves on', async () => {
