@@ -34,6 +34,8 @@ export type BusyWith = keyof typeof busySlots;
 export type HeartbeatCommand =
   /** From now on; replaces what was said of the same id before. */
   | { readonly type: 'beat'; readonly id: number; readonly member: HeartbeatMember }
+  /** It is no member any more: no heartbeats before the next beat. */
+  | { readonly type: 'hush'; readonly id: number }
   | { readonly type: 'stop'; readonly id: number };
 
 /** Which member a finding is about: it may have joined anew meanwhile. */

@@ -14,6 +14,8 @@ export interface HeartbeatListener {
 export interface HeartbeatHandle {
   /** From now on as this member; again after every rebalance. */
   beat(member: HeartbeatMember): void;
+  /** The group has thrown it out: no heartbeats before the next {@link beat}. */
+  hush(): void;
   stop(): void;
 }
 
@@ -27,6 +29,7 @@ interface Channel {
 class HeartbeatThread {
   readonly #listeners = new Map<number, HeartbeatListener>();
   readonly #members = new Map<number, HeartbeatMember>();
+  readonly #hushed = new Set<number>();
   #channel: Channel | undefined;
   #nextId = 1;
 
@@ -38,18 +41,27 @@ class HeartbeatThread {
       beat: (member) => {
         if (this.#listeners.has(id)) this.#beat(id, member);
       },
+      hush: () => this.#hush(id),
       stop: () => this.#stop(id),
     };
   }
 
   #beat(id: number, member: HeartbeatMember): void {
     this.#members.set(id, member);
+    this.#hushed.delete(id);
     if (this.#channel === undefined) this.#start();
     else this.#channel.apply({ type: 'beat', id, member });
   }
 
+  #hush(id: number): void {
+    if (!this.#members.has(id)) return;
+    this.#hushed.add(id);
+    this.#channel?.apply({ type: 'hush', id });
+  }
+
   #stop(id: number): void {
     this.#listeners.delete(id);
+    this.#hushed.delete(id);
     if (!this.#members.delete(id)) return;
     if (this.#members.size > 0) {
       this.#channel?.apply({ type: 'stop', id });
@@ -70,6 +82,7 @@ class HeartbeatThread {
   #use(channel: Channel): void {
     this.#channel = channel;
     for (const [id, member] of this.#members) channel.apply({ type: 'beat', id, member });
+    for (const id of this.#hushed) channel.apply({ type: 'hush', id });
   }
 
   #startWorker(): Channel {

@@ -50,6 +50,8 @@ export class Heartbeats {
       this.#beating.set(id, new Beating(id, command.member, pool, this.#tell));
     } else if (command.type === 'beat') {
       beating?.goOn(command.member);
+    } else if (command.type === 'hush') {
+      beating?.hush();
     } else if (beating !== undefined) {
       this.#beating.delete(id);
       beating.stop();
@@ -120,6 +122,7 @@ class Beating {
   #nextBeat: NodeJS.Timeout | undefined;
   #sampling: NodeJS.Timeout | undefined;
   #waiting = false;
+  #hushed = false;
   #stopped = false;
   /** What was told last, so that a main thread that is busy does not drown in repetitions. */
   #told: string | undefined;
@@ -151,11 +154,19 @@ class Beating {
       member.generation === generation &&
       member.coordinator.host === coordinator.host &&
       member.coordinator.port === coordinator.port;
+    const isHeard = !this.#hushed;
+    this.#hushed = false;
     this.#member = member;
     this.#told = undefined;
-    if (isSame) return;
+    if (isSame && isHeard) return;
     this.#livelyUntilMs = performance.now() + LIVELY_FOR_MS;
     this.#beatIn(this.#intervalMs());
+  }
+
+  /** No heartbeats before {@link goOn}; what the application does is looked at all the same. */
+  hush(): void {
+    this.#hushed = true;
+    clearTimeout(this.#nextBeat);
   }
 
   stop(): void {
@@ -172,7 +183,7 @@ class Beating {
 
   #beatIn(delayMs: number): void {
     clearTimeout(this.#nextBeat);
-    if (this.#stopped) return;
+    if (this.#stopped || this.#hushed) return;
     this.#nextBeat = setTimeout(() => void this.#beat(), delayMs);
   }
 
@@ -185,7 +196,7 @@ class Beating {
     const outcome = await this.#send(member).catch(toMillraceError);
     this.#waiting = false;
     // Of a member that is another by now nothing can be said.
-    const isNews = member === this.#member && !this.#stopped;
+    const isNews = member === this.#member && !this.#hushed && !this.#stopped;
     if (outcome === undefined) {
       if (isNews) this.#told = undefined;
       this.#beatIn(Math.max(0, this.#intervalMs() - (performance.now() - begunMs)));

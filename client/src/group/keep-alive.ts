@@ -46,6 +46,14 @@ export class KeepAlive {
   }
 
   /**
+   * The group has thrown the member out. A coordinator that comes back may know it still, and would wait for
+   * it in every rebalance while it is heard of.
+   */
+  hush(): void {
+    this.#handle.hush();
+  }
+
+  /**
    * A message was taken. Called for every message: one store, no clock. A plain one, for an atomic
    * one waits for all stores before it, and this orders nothing: the heartbeat thread only has to
    * see some other number within seconds.

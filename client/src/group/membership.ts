@@ -83,6 +83,7 @@ export class Membership {
       ownership: this.#ownership,
       subscription: this.#subscription,
       signal: this.#over.signal,
+      onOut: () => this.#keepAlive.hush(),
       onAssigned: (coordinator, told) => this.#onAssigned(coordinator, told),
     });
     this.#watch = new TopicWatch(cluster, this.#subscription, {

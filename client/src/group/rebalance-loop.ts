@@ -24,6 +24,8 @@ export interface RebalanceLoopContext {
   readonly subscription: Subscription;
   /** Ends the loop, and with it what it waits for. */
   readonly signal: AbortSignal;
+  /** This member is none any more. */
+  readonly onOut: () => void;
   /** There is an assignment; `told` resolves when the listener knows it. */
   readonly onAssigned: (coordinator: Address, told: Promise<void>) => void;
 }
@@ -89,6 +91,7 @@ export class RebalanceLoop {
     if (code === 'UNKNOWN_MEMBER_ID') this.#memberId = '';
     this.#generation = -1;
     this.#last = NOTHING;
+    this.#context.onOut();
     this.#context.ownership.lose();
     return true;
   }

@@ -5,6 +5,7 @@ import {
   MaxPollIntervalExceededError,
   RebalanceError,
 } from '@millrace/client';
+import { Heartbeats } from '../../../client/src/group/heartbeats.js';
 import { Deferred, ignore } from '../../../client/src/util/async.js';
 import { rejectionOf, until } from '../support/harness.js';
 import { FakeCoordinator } from './support/fake-coordinator.js';
@@ -77,6 +78,50 @@ describe('joining ends with', () => {
     expect(thrown).toBeInstanceOf(FencedInstanceError);
     expect(thrown).toMatchObject({ group: 'g', groupInstanceId: 'one' });
   });
+});
+
+/** Sends heartbeats of its own as a clock, and resolves when so many of them have come. */
+async function beatsOfAnother(count: number): Promise<void> {
+  const beats = (): number =>
+    broker.callsOf('heartbeat').filter(({ request }) => memberIdOf(request) === 'clock').length;
+  const clock = new Heartbeats(ignore);
+  clock.apply({
+    ...{ type: 'beat', id: 1 },
+    member: {
+      ...{ group: 'g', memberId: 'clock', generation: 1, groupInstanceId: null, clientId: 'clock' },
+      coordinator: { host: '127.0.0.1', port: broker.port },
+      ...{ connectTimeoutMs: 5_000, intervalMs: 20, sessionTimeoutMs: 5_000 },
+      ...{ maxPollIntervalMs: Infinity, progress: new SharedArrayBuffer(8) },
+    },
+  });
+  await until(() => beats() >= count);
+  clock.close();
+}
+
+const memberIdOf = (request: unknown): string => (request as { memberId: string }).memberId;
+
+it('a member that is out is not kept alive by heartbeats under its old id', async () => {
+  const member = await startedMember();
+  const { memberId } = member.membership;
+  const beats = (): number =>
+    broker.callsOf('heartbeat').filter(({ request }) => memberIdOf(request) === memberId).length;
+  await until(() => beats() > 1);
+  const answer = new Deferred<undefined>();
+  broker.intercept = ({ api }) =>
+    api === 'joinGroup' ? { kind: 'delay', until: answer.promise } : undefined;
+  // As of a coordinator that came back since, and knows it still.
+  broker.failNext('offsetCommit', error('UNKNOWN_MEMBER_ID'));
+  expect(await rejectionOf(member.membership.commit(member.rows(7)))).toBeInstanceOf(
+    RebalanceError,
+  );
+  const before = beats();
+  await beatsOfAnother(20);
+  // The command takes a moment to reach the thread.
+  expect(beats() - before).toBeLessThanOrEqual(3);
+  answer.resolve(undefined);
+  await until(() => member.toldOf('assigned').length === 2);
+  const again = broker.callsOf('heartbeat').length;
+  await until(() => broker.callsOf('heartbeat').length > again + 2);
 });
 
 describe('a heartbeat that is answered', () => {
