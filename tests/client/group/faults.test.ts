@@ -107,10 +107,11 @@ it('a member that is out is not kept alive by heartbeats under its old id', asyn
     broker.callsOf('heartbeat').filter(({ request }) => memberIdOf(request) === memberId).length;
   await until(() => beats() > 1);
   const answer = new Deferred<undefined>();
-  broker.intercept = ({ api }) =>
-    api === 'joinGroup' ? { kind: 'delay', until: answer.promise } : undefined;
   // As of a coordinator that came back since, and knows it still.
-  broker.failNext('offsetCommit', error('UNKNOWN_MEMBER_ID'));
+  broker.intercept = ({ api, nth }) => {
+    if (api === 'offsetCommit' && nth === 1) return error('UNKNOWN_MEMBER_ID');
+    return api === 'joinGroup' ? { kind: 'delay', until: answer.promise } : undefined;
+  };
   expect(await rejectionOf(member.membership.commit(member.rows(7)))).toBeInstanceOf(
     RebalanceError,
   );
