@@ -135,7 +135,10 @@ class LimitedBroker {
   async finish(): Promise<void> {
     await this.#load.finish();
     expect(this.#load.failures).toEqual([]);
-    expect(this.broker.log.split('\n').filter((line) => line.includes('is offline'))).toEqual([]);
+    // A topic that is deleted may take an append with it.
+    const offline = (line: string): boolean =>
+      line.includes('is offline') && !line.includes('"log":"many-');
+    expect(this.broker.log.split('\n').filter(offline)).toEqual([]);
     await this.#load.close();
     expect(await this.broker.stop()).toBe(0);
     const { anomalies, ...counts } = checkHistory(this.#history);
