@@ -1,6 +1,16 @@
-import { crc32c as nativeCrc32c } from '@node-rs/crc32';
+import { createRequire } from 'node:module';
+
+import type * as Crc32Library from '@node-rs/crc32';
 
 import { ByteChunks } from '../bytes.js';
+
+/*
+ * Required, not imported: to import a CommonJS module Node reads it once more for the names that it
+ * exports, and this generated one is so long that it took a sixth of a command's start.
+ */
+const { crc32c: nativeCrc32c } = createRequire(import.meta.url)(
+  '@node-rs/crc32',
+) as typeof Crc32Library;
 
 /**
  * CRC-32C (Castagnoli; RFC 3720 appendix B.4 has test vectors), unsigned. Chunks are summed one
