@@ -1,12 +1,11 @@
 import { Admin } from './admin.js';
-import { Cluster } from './cluster.js';
+import type { Cluster } from './cluster.js';
 import { Consumer } from './consumer/consumer.js';
 import { GroupConsumer } from './consumer/group-consumer.js';
 import type { GroupConsumerOptions } from './consumer/group-options.js';
 import type { ConsumerOptions } from './consumer/options.js';
 import { ClosedError } from './errors.js';
-import { safeListener } from './events.js';
-import { ConnectionPool } from './net/connection-pool.js';
+import { openCluster } from './open-cluster.js';
 import {
   resolveClientOptions,
   type ClientOptions,
@@ -15,10 +14,6 @@ import {
 } from './options.js';
 import type { ProducerOptions } from './producer/options.js';
 import { Producer } from './producer/producer.js';
-import type { BackoffOptions } from './util/backoff.js';
-
-/** Waits between the retries of metadata, admin and fetch requests. */
-const RETRY_BACKOFF: BackoffOptions = { initialMs: 50, maximumMs: 2_000 };
 
 /**
  * A client of a millrace cluster. Makes producers, consumers and the admin, which share its
@@ -33,7 +28,6 @@ export class Millrace implements AsyncDisposable {
   /** Topics: create, delete, list, describe, offsets. */
   readonly admin: Admin;
   readonly #options: ResolvedClientOptions;
-  readonly #pool: ConnectionPool;
   readonly #cluster: Cluster;
   readonly #producers = new Set<Producer>();
   readonly #consumers = new Set<Consumer | GroupConsumer>();
@@ -42,16 +36,7 @@ export class Millrace implements AsyncDisposable {
   /** @throws InvalidArgumentError that names the option and what it takes. */
   constructor(options: ClientOptions) {
     this.#options = resolveClientOptions(options);
-    const { clientId, connectTimeoutMs, reconnectBackoff, requestTimeoutMs } = this.#options;
-    const onEvent = safeListener(this.#options.onEvent);
-    this.#pool = new ConnectionPool({ clientId, connectTimeoutMs, reconnectBackoff, onEvent });
-    this.#cluster = new Cluster(this.#pool, {
-      brokers: this.#options.brokers,
-      requestTimeoutMs,
-      metadataMaxAgeMs: this.#options.metadataMaxAgeMs,
-      retryBackoff: RETRY_BACKOFF,
-      onEvent,
-    });
+    this.#cluster = openCluster(this.#options);
     this.admin = new Admin(this.#cluster);
   }
 
@@ -129,7 +114,7 @@ export class Millrace implements AsyncDisposable {
       ...(await Promise.allSettled([...this.#consumers].map((consumer) => consumer.close()))),
       ...(await Promise.allSettled([...this.#producers].map((producer) => producer.close()))),
     ];
-    this.#pool.close();
+    this.#cluster.pool.close();
     const errors = results.flatMap((result): unknown[] =>
       result.status === 'rejected' ? [result.reason] : [],
     );

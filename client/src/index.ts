@@ -45,5 +45,5 @@ export type {
 export { FetchedBatch, type FetchedBatchJson } from './consumer/fetched-batch.js';
 export { Message, type MessageJson, type ReceivedHeaders } from './consumer/message.js';
 export type { Readable, ReadableHeaders } from './util/readable.js';
-export { DEFAULT_PORT } from './net/address.js';
+export { DEFAULT_PORT } from './net/default-port.js';
 export { CLIENT_VERSION } from './version.js';

@@ -1,7 +1,13 @@
-import { MillraceError, OffsetOutOfRangeError, UnknownTopicError } from '../errors.js';
+import {
+  InvalidArgumentError,
+  MillraceError,
+  OffsetOutOfRangeError,
+  UnknownTopicError,
+} from '../errors.js';
 import { LIST_GROUPS_ADVICE } from '../admin/groups.js';
 import { CREATE_ADVICE } from '../missing.js';
-import { shortened } from '../util/text.js';
+import { oneLine, shortened } from '../util/text.js';
+import { UsageError } from './exit.js';
 
 /**
  * One line that says what happened and what to do, in the words of the command line: errors of
@@ -38,16 +44,16 @@ export function explainWarning(error: Error): string {
   return message.replace(/\. Start .*$/, `; it goes on at offset ${error.beginningOffset}`);
 }
 
+/** Whether the command line was at fault. */
+export function isWrongUsage(error: unknown): boolean {
+  return error instanceof UsageError || error instanceof InvalidArgumentError;
+}
+
 const LIST_GROUPS_COMMAND = '`millrace group list` shows those there are';
 
 /** Who said so is not of interest where it is about what the whole cluster holds. */
 function withoutBroker(message: string): string {
   return message.replace(/ \(broker [^)]*\)$/, '');
-}
-
-/** Line breaks become spaces. */
-export function oneLine(text: string): string {
-  return text.trim().replace(/\s*\n\s*/g, ' ');
 }
 
 function unreachable(message: string, broker: string | undefined): string {

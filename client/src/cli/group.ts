@@ -1,29 +1,29 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { groupStates } from '@millrace/protocol';
-import type { Admin } from '../admin.js';
 import type { GroupState } from '../admin-types.js';
-import { BrokerError } from '../errors.js';
-import { counted } from '../util/text.js';
-import { withSession, type Environment } from './environment.js';
-import { addGroupDescribe } from './group-describe.js';
-import { addGroupReset } from './group-reset.js';
+import type { ListOptions } from './actions/group.js';
+import type { ResetOptions } from './actions/group-reset.js';
+import type { Environment } from './environment.js';
 import { collect } from './parse.js';
-import { print, say, type JsonOption } from './print.js';
-import { NOTHING, table } from './table.js';
+import type { JsonOption } from './print.js';
 
 /** `millrace group list|describe|reset|delete` */
 export function groupCommand(environment: Environment): Command {
   const group = new Command('group').description('list, describe, reset and delete groups');
   addList(group, environment);
-  addGroupDescribe(group, environment);
-  addGroupReset(group, environment);
+  addDescribe(group, environment);
+  addReset(group, environment);
   addDelete(group, environment);
   return group;
 }
 
-interface ListOptions extends JsonOption {
-  readonly state?: readonly string[];
-}
+/** Every {@link GroupState}, without loading the protocol for a list of names. */
+const groupStates = Object.keys({
+  Empty: true,
+  PreparingRebalance: true,
+  CompletingRebalance: true,
+  Stable: true,
+  Dead: true,
+} satisfies Readonly<Record<GroupState, true>>);
 
 function addList(group: Command, environment: Environment): void {
   group
@@ -35,30 +35,10 @@ function addList(group: Command, environment: Environment): void {
         .argParser(stateOption),
     )
     .option('--json', 'print JSON')
-    .action((options: ListOptions) =>
-      withSession(environment, async ({ client, signal }) => {
-        const states = options.state as readonly GroupState[] | undefined;
-        const groups = await client.admin.listGroups({ states, signal });
-        print(environment, options, groups, () =>
-          table(
-            ['GROUP', 'STATE', 'MEMBERS', 'PROTOCOL'],
-            groups.map(({ groupId, state, members, protocolType }) => [
-              groupId,
-              state,
-              String(members),
-              protocolType || NOTHING,
-            ]),
-          ),
-        );
-        if (groups.length > 0) return;
-        say(
-          environment,
-          states === undefined
-            ? 'there are no groups yet; `millrace consume TOPIC --group NAME` makes one'
-            : `no group is ${states.join(' or ')}; without --state all are listed`,
-        );
-      }),
-    );
+    .action(async (options: ListOptions) => {
+      const { listGroups } = await import('./actions/group.js');
+      await listGroups(environment, options);
+    });
 }
 
 /** As commander's own check of choices, in any case, and for an option that is repeatable. */
@@ -68,49 +48,60 @@ function stateOption(text: string, before: readonly string[] | undefined): reado
   throw new InvalidArgumentError(`Allowed choices are ${groupStates.join(', ')}.`);
 }
 
+function addDescribe(group: Command, environment: Environment): void {
+  group
+    .command('describe')
+    .description('show the members of a group, what they read, and how far behind they are')
+    .argument('<group>')
+    .option('--json', 'print JSON')
+    .addHelpText(
+      'after',
+      '\nLag is what is left to read, at the most: offsets have gaps after a crash and after\n' +
+        'compaction. It is 0 where there is nothing to read. - stands for what is not there: no\n' +
+        'commit in that partition, no member that reads it. The total is at least what is known\n' +
+        'where a partition with messages has no commit, and while members come and go.\n\n' +
+        'A member is shown by the first digits of its id, and columns that say nothing are left\n' +
+        'out; --json has it all. There, totalLag is null where it is not known.',
+    )
+    .action(async (name: string, options: JsonOption) => {
+      const { describeGroup } = await import('./actions/group-describe.js');
+      await describeGroup(environment, name, options);
+    });
+}
+
+function addReset(group: Command, environment: Environment): void {
+  group
+    .command('reset')
+    .description('move the committed offsets of a group that has no members')
+    .argument('<group>')
+    .requiredOption('--to <position>', 'beginning, end, an offset, a time, +N or -N messages')
+    .option('-t, --topic <topic>', 'only this topic, or TOPIC:0,1,2 of it (repeatable)', collect)
+    .option('-n, --dry-run', 'show what would be done, and do nothing')
+    .option('--json', 'print JSON')
+    .addHelpText(
+      'after',
+      '\nWithout --topic, in every topic in which the group has committed. A time is ISO 8601,\n' +
+        'such as 2026-01-31T12:00:00Z; without a zone (Z, +01:00) it is local time, a date\n' +
+        'alone is its midnight. It means the first message of that time or later, or the end.\n\n' +
+        '+N and -N move on or back from the committed offset. What a partition does not hold\n' +
+        'becomes the nearest offset that it does, and that is said. With --topic, a group that\n' +
+        'does not exist is made.\n\n' +
+        'While the group has members it is refused, with --dry-run too: they would commit over it.',
+    )
+    .action(async (name: string, options: ResetOptions) => {
+      const { resetGroup } = await import('./actions/group-reset.js');
+      await resetGroup(environment, name, options);
+    });
+}
+
 function addDelete(group: Command, environment: Environment): void {
   group
     .command('delete')
     .description('delete groups that have no members, and what they have committed')
     .argument('<group...>')
     .option('--json', 'print JSON')
-    .action((names: readonly string[], options: JsonOption) =>
-      withSession(environment, async ({ client, signal }) => {
-        const groups = [...new Set(names)];
-        const { deleted, errors } = await deleteEach(client.admin, groups, signal);
-        if (deleted.length > 0) {
-          print(environment, options, { deleted }, () => deletedLine(deleted, groups));
-        }
-        if (errors.length === 1) throw errors[0];
-        if (errors.length > 1) throw new AggregateError(errors, 'Some groups were not deleted');
-      }),
-    );
-}
-
-/** One by one, so that it is known which are gone when others cannot be deleted. */
-async function deleteEach(
-  admin: Admin,
-  groups: readonly string[],
-  signal: AbortSignal,
-): Promise<{ readonly deleted: readonly string[]; readonly errors: readonly unknown[] }> {
-  const deleted: string[] = [];
-  const errors: unknown[] = [];
-  for (const group of groups) {
-    try {
-      await admin.deleteGroups([group], { signal });
-      deleted.push(group);
-    } catch (error) {
-      errors.push(error);
-      // Ctrl-C, or a broker that is not there: the others would fail in the same way.
-      if (!(error instanceof BrokerError)) break;
-    }
-  }
-  return { deleted, errors };
-}
-
-function deletedLine(deleted: readonly string[], wanted: readonly string[]): string {
-  if (deleted.length === wanted.length && wanted.length > 1) {
-    return `Deleted ${counted(deleted.length, 'group')}\n`;
-  }
-  return `Deleted group${deleted.length === 1 ? '' : 's'} ${deleted.join(', ')}\n`;
+    .action(async (names: readonly string[], options: JsonOption) => {
+      const { deleteGroups } = await import('./actions/group.js');
+      await deleteGroups(environment, names, options);
+    });
 }

@@ -1,14 +1,12 @@
 import { Command, CommanderError, Option } from 'commander';
-import { InvalidArgumentError } from '../errors.js';
-import { DEFAULT_PORT } from '../net/address.js';
-import { shortened } from '../util/text.js';
+import { DEFAULT_PORT } from '../net/default-port.js';
+import { oneLine, shortened } from '../util/text.js';
 import { CLIENT_VERSION } from '../version.js';
 import { clusterCommand } from './cluster.js';
 import { completeCommand, completionCommand } from './completion.js';
 import { consumeCommand } from './consume.js';
 import type { Environment } from './environment.js';
-import { exitCode, InterruptedError, OutputClosedError, UsageError } from './exit.js';
-import { explain, oneLine } from './explain.js';
+import { exitCode, InterruptedError, OutputClosedError } from './exit.js';
 import { groupCommand } from './group.js';
 import { produceCommand } from './produce.js';
 import { topicCommand } from './topic.js';
@@ -16,6 +14,9 @@ import { topicCommand } from './topic.js';
 /**
  * Runs the `millrace` command and sets the process's exit code: 0 done, 1 failed (one line on
  * stderr says why), 2 wrong usage, 130 ended by Ctrl-C, 143 by SIGTERM.
+ *
+ * What is imported here says only what commands there are: each loads what it does when it runs,
+ * from `actions/`, since most of a short command's time goes into loading modules.
  *
  * @param argv as `process.argv`
  */
@@ -57,7 +58,7 @@ export async function run(argv: readonly string[]): Promise<void> {
     await program.parseAsync(argv);
     process.exitCode ??= exitCode.ok;
   } catch (error) {
-    process.exitCode = codeOf(error, broker());
+    process.exitCode = await codeOf(error, broker());
   }
 }
 
@@ -88,14 +89,14 @@ function pathOf(command: Command): string {
 }
 
 /** The exit code for what ended a command; prints the line that goes with it. */
-function codeOf(error: unknown, broker: string): number {
+async function codeOf(error: unknown, broker: string): Promise<number> {
   // Commander has printed its own.
   if (error instanceof CommanderError) {
     return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
   }
   if (error instanceof OutputClosedError) return exitCode.ok;
   if (error instanceof InterruptedError) return error.exitCode;
+  const { explain, isWrongUsage } = await import('./explain.js');
   process.stderr.write(`millrace: ${explain(error, broker)}\n`);
-  const wrongUsage = error instanceof UsageError || error instanceof InvalidArgumentError;
-  return wrongUsage ? exitCode.usage : exitCode.failed;
+  return isWrongUsage(error) ? exitCode.usage : exitCode.failed;
 }

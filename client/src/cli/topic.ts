@@ -1,13 +1,10 @@
 import { Command } from 'commander';
-import type { TopicDescription } from '../admin-types.js';
-import { counted } from '../util/text.js';
-import { withSession, type Environment } from './environment.js';
+import type { CreateOptions, ListOptions } from './actions/topic.js';
+import type { AlterOptions } from './actions/topic-config.js';
+import type { AddPartitionsOptions, DeleteRecordsOptions } from './actions/topic-records.js';
+import type { Environment } from './environment.js';
 import { collect, positiveInteger } from './parse.js';
-import { print, say, type JsonOption } from './print.js';
-import { NOTHING, table } from './table.js';
-import { addConfigCommands, configTable, parseConfig } from './topic-config.js';
-import { addRecordsCommands } from './topic-records.js';
-import { humanBytes } from './units.js';
+import type { JsonOption } from './print.js';
 
 /** `millrace topic create|list|describe|config|alter|add-partitions|delete-records|delete` */
 export function topicCommand(environment: Environment): Command {
@@ -17,18 +14,11 @@ export function topicCommand(environment: Environment): Command {
   addCreate(topic, environment);
   addList(topic, environment);
   addDescribe(topic, environment);
-  addConfigCommands(topic, environment);
-  addRecordsCommands(topic, environment);
-  topic
-    .command('delete')
-    .description('delete a topic and every message in it')
-    .argument('<topic>')
-    .action((name: string) =>
-      withSession(environment, async ({ client, signal }) => {
-        await client.admin.deleteTopic(name, { signal });
-        environment.stdout.write(`Deleted topic ${name}\n`);
-      }),
-    );
+  addConfig(topic, environment);
+  addAlter(topic, environment);
+  addAddPartitions(topic, environment);
+  addDeleteRecords(topic, environment);
+  addDelete(topic, environment);
   return topic;
 }
 
@@ -46,25 +36,11 @@ function addCreate(topic: Command, environment: Environment): void {
       '\nWith --if-not-exists, partitions and configuration of a topic that exists already are\n' +
         'not compared with those given.',
     )
-    .action((name: string, options: CreateOptions) => {
-      const config = Object.fromEntries(
-        (options.config ?? []).map((text) => parseConfig(text, '--config')),
-      );
-      return withSession(environment, async ({ client, signal }) => {
-        const { partitions, ifNotExists = false } = options;
-        const spec = { name, partitions, config, ifNotExists };
-        const created = await client.admin.createTopic(spec, { signal });
-        const count = counted(created.partitions, 'partition');
-        const said = created.existed
-          ? `Topic ${name} exists already, with ${count}\n`
-          : `Created topic ${name} with ${count}\n`;
-        print(environment, options, created, () => said);
-      });
+    .action(async (name: string, options: CreateOptions) => {
+      const { createTopic } = await import('./actions/topic.js');
+      await createTopic(environment, name, options);
     });
 }
-
-/** Topics of the broker's own begin with it. */
-const INTERNAL_PREFIX = '__';
 
 function addList(topic: Command, environment: Environment): void {
   topic
@@ -72,22 +48,10 @@ function addList(topic: Command, environment: Environment): void {
     .description('list topics')
     .option('-a, --all', "also the broker's own, whose names begin with __")
     .option('--json', 'print JSON')
-    .action((options: JsonOption & { readonly all?: boolean }) =>
-      withSession(environment, async ({ client, signal }) => {
-        const listed = await client.admin.listTopics({ signal });
-        const topics = listed.filter(
-          ({ name }) => options.all === true || !name.startsWith(INTERNAL_PREFIX),
-        );
-        print(environment, options, topics, () =>
-          table(
-            ['NAME', 'PARTITIONS', 'ID'],
-            topics.map(({ name, partitions, topicId }) => [name, String(partitions), topicId]),
-          ),
-        );
-        if (topics.length > 0) return;
-        say(environment, 'there are no topics yet; `millrace topic create NAME` makes one');
-      }),
-    );
+    .action(async (options: ListOptions) => {
+      const { listTopics } = await import('./actions/topic.js');
+      await listTopics(environment, options);
+    });
 }
 
 function addDescribe(topic: Command, environment: Environment): void {
@@ -96,57 +60,87 @@ function addDescribe(topic: Command, environment: Environment): void {
     .description('show configuration, offsets and sizes of a topic')
     .argument('<topic>')
     .option('--json', 'print JSON')
-    .action((name: string, options: JsonOption) =>
-      withSession(environment, async ({ client, signal }) => {
-        const description = await client.admin.describeTopic(name, { signal });
-        print(environment, options, description, () => describe(description));
-      }),
-    );
+    .action(async (name: string, options: JsonOption) => {
+      const { describeTopic } = await import('./actions/topic.js');
+      await describeTopic(environment, name, options);
+    });
 }
 
-interface CreateOptions extends JsonOption {
-  readonly partitions: number;
-  readonly config?: readonly string[];
-  readonly ifNotExists?: boolean;
+function addConfig(topic: Command, environment: Environment): void {
+  topic
+    .command('config')
+    .description('show the configuration of a topic, and where each value comes from')
+    .argument('<topic>')
+    .option('--json', 'print JSON')
+    .action(async (name: string, options: JsonOption) => {
+      const { showConfig } = await import('./actions/topic-config.js');
+      await showConfig(environment, name, options);
+    });
 }
 
-const PARTITION_HEADER = [
-  'PARTITION',
-  'LEADER',
-  'EPOCH',
-  'START',
-  'END',
-  'HIGH-WM',
-  'SEGMENTS',
-  'BYTES',
-  'ON-DISK',
-  'STATE',
-];
-
-function describe({ name, topicId, internal, partitions, config }: TopicDescription): string {
-  const rows = partitions.map((row) => [
-    String(row.partition),
-    String(row.leader),
-    String(row.leaderEpoch),
-    known(row.startOffset),
-    known(row.endOffset),
-    known(row.highWatermark),
-    String(row.segments),
-    String(row.sizeBytes),
-    String(row.diskBytes),
-    row.state,
-  ]);
-  const sizeBytes = partitions.reduce((sum, row) => sum + row.sizeBytes, 0);
-  const diskBytes = partitions.reduce((sum, row) => sum + row.diskBytes, 0);
-  const own = internal ? ", the broker's own" : '';
-  return (
-    `Topic ${name} (id ${topicId}${own}): ${counted(partitions.length, 'partition')}, ` +
-    `${humanBytes(sizeBytes)} of messages, ${humanBytes(diskBytes)} on disk\n\n` +
-    `${table(PARTITION_HEADER, rows)}\n${configTable(config)}`
-  );
+function addAlter(topic: Command, environment: Environment): void {
+  topic
+    .command('alter')
+    .description('change the configuration of a topic; it applies at once')
+    .argument('<topic>')
+    .option('-s, --set <key=value...>', 'a value to set, such as retention.ms=86400000', collect)
+    .option('-u, --unset <key...>', "a key that goes back to the broker's default", collect)
+    .option('--validate-only', 'check the change, and change nothing')
+    .option('--json', 'print the configuration that results as JSON')
+    .addHelpText(
+      'after',
+      '\nAll changes are made, or none. `millrace topic config TOPIC` shows keys and values.',
+    )
+    .action(async (name: string, options: AlterOptions) => {
+      const { alterConfig } = await import('./actions/topic-config.js');
+      await alterConfig(environment, name, options);
+    });
 }
 
-/** An offset that the broker knows. */
-function known(offset: number): string {
-  return offset < 0 ? NOTHING : String(offset);
+function addAddPartitions(topic: Command, environment: Environment): void {
+  topic
+    .command('add-partitions')
+    .description('add empty partitions to a topic')
+    .argument('<topic>')
+    .requiredOption(
+      '-t, --total <count>',
+      'how many it is to have then',
+      positiveInteger('--total'),
+    )
+    .option('--json', 'print JSON')
+    .action(async (name: string, options: AddPartitionsOptions) => {
+      const { addPartitions } = await import('./actions/topic-records.js');
+      await addPartitions(environment, name, options);
+    });
+}
+
+function addDeleteRecords(topic: Command, environment: Environment): void {
+  topic
+    .command('delete-records')
+    .description('delete the first messages of a partition, for good')
+    .argument('<topic>')
+    .requiredOption('-p, --partition <number>', 'the partition (repeatable)', collect)
+    .requiredOption('--before <offset>', 'delete what is before this offset; end: everything')
+    .option('-y, --yes', 'do not ask')
+    .option('--json', 'print JSON')
+    .addHelpText(
+      'after',
+      '\nOn a terminal it asks first; elsewhere it needs --yes. The space on the disk comes\n' +
+        'back a segment at a time, when the last message in one is deleted.',
+    )
+    .action(async (name: string, options: DeleteRecordsOptions) => {
+      const { deleteRecords } = await import('./actions/topic-records.js');
+      await deleteRecords(environment, name, options);
+    });
+}
+
+function addDelete(topic: Command, environment: Environment): void {
+  topic
+    .command('delete')
+    .description('delete a topic and every message in it')
+    .argument('<topic>')
+    .action(async (name: string) => {
+      const { deleteTopic } = await import('./actions/topic.js');
+      await deleteTopic(environment, name);
+    });
 }

@@ -1,8 +1,6 @@
 import { InvalidArgumentError } from '../errors.js';
 import { quoted } from '../util/text.js';
-
-/** Port that a broker listens on unless told otherwise. */
-export const DEFAULT_PORT = 7070;
+import { DEFAULT_PORT } from './default-port.js';
 
 /** Where a broker listens. */
 export interface Address {

@@ -27,3 +27,8 @@ export function saidBy(message: string, broker: string | undefined): string {
   if (broker === undefined) return message;
   return `${message.replace(/(?<=[^.\s])\.$/, '')} (broker ${broker})`;
 }
+
+/** Line breaks become spaces. */
+export function oneLine(text: string): string {
+  return text.trim().replace(/\s*\n\s*/g, ' ');
+}

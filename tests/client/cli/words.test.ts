@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { expect, test } from '@jest/globals';
 import { confirm } from '../../../client/src/cli/confirm.js';
-import { parseTarget, parseTopics } from '../../../client/src/cli/group-reset.js';
+import { parseTarget, parseTopics } from '../../../client/src/cli/actions/group-reset.js';
 import { table } from '../../../client/src/cli/table.js';
 import { parseTime } from '../../../client/src/cli/time.js';
 import { bytesWithUnit, humanBytes } from '../../../client/src/cli/units.js';

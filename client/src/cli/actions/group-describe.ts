@@ -1,42 +1,30 @@
-import type { Command } from 'commander';
-import type { GroupDescription, GroupMember, GroupOffset } from '../admin-types.js';
-import { counted } from '../util/text.js';
-import { withSession, type Environment } from './environment.js';
-import { print, type JsonOption } from './print.js';
-import { NOTHING, table } from './table.js';
+import type { GroupDescription, GroupMember, GroupOffset } from '../../admin-types.js';
+import { counted } from '../../util/text.js';
+import type { Environment } from '../environment.js';
+import { print, type JsonOption } from '../print.js';
+import { NOTHING, table } from '../table.js';
+import { withAdmin } from './session.js';
 
 /** `millrace group describe GROUP` */
-export function addGroupDescribe(group: Command, environment: Environment): void {
-  group
-    .command('describe')
-    .description('show the members of a group, what they read, and how far behind they are')
-    .argument('<group>')
-    .option('--json', 'print JSON')
-    .addHelpText(
-      'after',
-      '\nLag is what is left to read, at the most: offsets have gaps after a crash and after\n' +
-        'compaction. It is 0 where there is nothing to read. - stands for what is not there: no\n' +
-        'commit in that partition, no member that reads it. The total is at least what is known\n' +
-        'where a partition with messages has no commit, and while members come and go.\n\n' +
-        'A member is shown by the first digits of its id, and columns that say nothing are left\n' +
-        'out; --json has it all. There, totalLag is null where it is not known.',
-    )
-    .action((name: string, options: JsonOption) =>
-      withSession(environment, async ({ client: { admin }, signal }) => {
-        const description = await admin.describeGroup(name, { signal });
-        const offsets = await admin.groupOffsets(name, { signal });
-        const owners = ownersOf(description);
-        const totalLag = totalOf(description, offsets);
-        const json = () => toJson(description, offsets, owners, totalLag);
-        print(environment, options, options.json === true ? json() : undefined, () =>
-          [
-            `${summary(description, offsets, totalLag)}\n`,
-            partitionTable(offsets, owners),
-            ...idleTables(description),
-          ].join('\n'),
-        );
-      }),
+export function describeGroup(
+  environment: Environment,
+  name: string,
+  options: JsonOption,
+): Promise<void> {
+  return withAdmin(environment, async ({ admin, signal }) => {
+    const description = await admin.describeGroup(name, { signal });
+    const offsets = await admin.groupOffsets(name, { signal });
+    const owners = ownersOf(description);
+    const totalLag = totalOf(description, offsets);
+    const json = () => toJson(description, offsets, owners, totalLag);
+    print(environment, options, options.json === true ? json() : undefined, () =>
+      [
+        `${summary(description, offsets, totalLag)}\n`,
+        partitionTable(offsets, owners),
+        ...idleTables(description),
+      ].join('\n'),
     );
+  });
 }
 
 /** Members by what they read, as `topic-partition`. */

@@ -1,54 +1,37 @@
-import type { Command } from 'commander';
 import type {
   PartitionOfTopic,
   ResetOffset,
   ResetOffsetsOptions,
   ResetTarget,
-} from '../admin-types.js';
-import { counted, quoted } from '../util/text.js';
-import { withSession, type Environment } from './environment.js';
-import { UsageError } from './exit.js';
-import { collect } from './parse.js';
-import { print, say, type JsonOption } from './print.js';
-import { NOTHING, table } from './table.js';
-import { parseTime } from './time.js';
-import { isoTime } from './units.js';
+} from '../../admin-types.js';
+import { counted, quoted } from '../../util/text.js';
+import type { Environment } from '../environment.js';
+import { UsageError } from '../exit.js';
+import { print, say, type JsonOption } from '../print.js';
+import { NOTHING, table } from '../table.js';
+import { parseTime } from '../time.js';
+import { isoTime } from '../units.js';
+import { withAdmin } from './session.js';
 
-interface ResetOptions extends JsonOption {
+export interface ResetOptions extends JsonOption {
   readonly to: string;
   readonly topic?: readonly string[];
   readonly dryRun?: boolean;
 }
 
 /** `millrace group reset GROUP` */
-export function addGroupReset(group: Command, environment: Environment): void {
-  group
-    .command('reset')
-    .description('move the committed offsets of a group that has no members')
-    .argument('<group>')
-    .requiredOption('--to <position>', 'beginning, end, an offset, a time, +N or -N messages')
-    .option('-t, --topic <topic>', 'only this topic, or TOPIC:0,1,2 of it (repeatable)', collect)
-    .option('-n, --dry-run', 'show what would be done, and do nothing')
-    .option('--json', 'print JSON')
-    .addHelpText(
-      'after',
-      '\nWithout --topic, in every topic in which the group has committed. A time is ISO 8601,\n' +
-        'such as 2026-01-31T12:00:00Z; without a zone (Z, +01:00) it is local time, a date\n' +
-        'alone is its midnight. It means the first message of that time or later, or the end.\n\n' +
-        '+N and -N move on or back from the committed offset. What a partition does not hold\n' +
-        'becomes the nearest offset that it does, and that is said. With --topic, a group that\n' +
-        'does not exist is made.\n\n' +
-        'While the group has members it is refused, with --dry-run too: they would commit over it.',
-    )
-    .action((name: string, options: ResetOptions) => {
-      const task = { to: parseTarget(options.to), ...parseTopics(options.topic) };
-      return withSession(environment, async ({ client, signal }) => {
-        const dryRun = options.dryRun === true;
-        const rows = await client.admin.resetOffsets(name, { ...task, dryRun, signal });
-        print(environment, options, rows, () => resetTable(rows));
-        tell(environment, name, { rows, dryRun, to: task.to });
-      });
-    });
+export function resetGroup(
+  environment: Environment,
+  name: string,
+  options: ResetOptions,
+): Promise<void> {
+  const task = { to: parseTarget(options.to), ...parseTopics(options.topic) };
+  return withAdmin(environment, async ({ admin, signal }) => {
+    const dryRun = options.dryRun === true;
+    const rows = await admin.resetOffsets(name, { ...task, dryRun, signal });
+    print(environment, options, rows, () => resetTable(rows));
+    tell(environment, name, { rows, dryRun, to: task.to });
+  });
 }
 
 function resetTable(rows: readonly ResetOffset[]): string {
