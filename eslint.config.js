@@ -6,7 +6,12 @@ import tseslint from 'typescript-eslint';
 const forbid = (...names) => ({
   'no-restricted-imports': [
     'error',
-    { paths: names.map((name) => ({ name, message: 'This layer may not know that one.' })) },
+    {
+      patterns: names.map((name) => ({
+        group: [name, `${name}/*`],
+        message: 'This layer may not know that one.',
+      })),
+    },
   ],
 });
 

@@ -16,6 +16,7 @@ const config = {
   },
   moduleNameMapper: {
     '^@millrace/(protocol|broker|client)$': '<rootDir>/$1/src/index.ts',
+    '^@millrace/protocol/limits$': '<rootDir>/protocol/src/limits.ts',
     '^@millrace/native$': '<rootDir>/native/lib/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },

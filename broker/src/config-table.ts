@@ -1,4 +1,4 @@
-import { DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_HEADER_BYTES } from '@millrace/protocol';
+import { DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_HEADER_BYTES } from '@millrace/protocol/limits';
 import type { ConfigOption } from './config-option.js';
 import {
   address,

@@ -1,4 +1,4 @@
-import { MAX_GROUP_METADATA_BYTES } from '@millrace/protocol';
+import { MAX_GROUP_METADATA_BYTES } from '@millrace/protocol/limits';
 import { bytes, count, millis } from './config-option.js';
 import type { ConfigOption } from './config-option.js';
 import {

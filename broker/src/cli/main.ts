@@ -1,18 +1,11 @@
 import { Command, CommanderError, Option } from 'commander';
-import { pino } from 'pino';
-import type { Logger } from 'pino';
-import { launchBroker } from '../broker.js';
-import type { Broker } from '../broker.js';
-import { environmentLayer, fileLayer, misspeltVariables, resolveConfig } from '../config.js';
+import { environmentLayer, fileLayer, resolveConfig } from '../config.js';
 import type { BrokerConfig, ConfigLayer } from '../config.js';
 import { configTable } from '../config-table.js';
 import { modeNames, persistNames, serveNames } from '../modes.js';
 import { ConfigError } from '../startup-errors.js';
 import { brokerVersion } from '../version.js';
-import { firstSteps } from './hint.js';
-
-const EXIT_FAILED = 1;
-const EXIT_USAGE = 2;
+import { EXIT_FAILED, EXIT_USAGE } from './exit.js';
 
 interface CommandLine {
   /** Settings; the keys are those of the configuration table. */
@@ -24,14 +17,14 @@ interface CommandLine {
 /**
  * The command `millrace-broker`. Runs until SIGTERM or SIGINT; exits 0 after an orderly stop, 1 when
  * the broker cannot start or stop, 2 for a wrong command line or configuration. With `dump` or `verify` as
- * its first argument it is that tool.
+ * its first argument it is that tool. What is imported here reads the command line; the broker and the
+ * tools are loaded when they run, since most of a short command's time goes into loading modules.
  *
  * @param argv as `process.argv`.
  */
 export async function run(argv: readonly string[]): Promise<void> {
   const [, , tool, ...toolArguments] = argv;
   if (tool === 'dump' || tool === 'verify') {
-    // Loaded here: the broker starts without them.
     const { runTool } = await import('./tools.js');
     process.exitCode = await runTool(tool, toolArguments);
     return;
@@ -40,9 +33,8 @@ export async function run(argv: readonly string[]): Promise<void> {
     const commandLine = readCommandLine(argv);
     if (commandLine === undefined) return;
     const config = readConfig(commandLine);
-    const logger = createLogger(config.logLevel);
-    for (const warning of misspeltVariables(process.env)) logger.warn(warning);
-    await serve(config, logger, commandLine.hint);
+    const { serve } = await import('./serve.js');
+    await serve(config, commandLine.hint);
   } catch (error) {
     process.stderr.write(`millrace-broker: ${oneLine(error)}\n`);
     process.exit(error instanceof ConfigError ? EXIT_USAGE : EXIT_FAILED);
@@ -115,51 +107,6 @@ function readConfig({ settings, configFile }: CommandLine): BrokerConfig {
 function optionName(key: string): string {
   if (key === 'advertisedListen') return '--advertised';
   return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-}
-
-function createLogger(level: string): Logger {
-  return pino({
-    level,
-    base: { pid: process.pid },
-    formatters: { level: (label) => ({ level: label }) },
-  });
-}
-
-async function serve(config: BrokerConfig, logger: Logger, hint: boolean): Promise<void> {
-  const stopAsked = waitForSignal(logger);
-  const broker = await launchBroker(config, logger);
-  announce(broker, logger);
-  if (hint) process.stderr.write(firstSteps(broker.address));
-  const signal = await stopAsked;
-  logger.info({ signal }, 'stopping');
-  await broker.close();
-  logger.info('stopped');
-  process.exit(0);
-}
-
-/** The ready line is how scripts learn the ports, so it is written at any log level. */
-function announce(broker: Broker, logger: Logger): void {
-  const { address, httpAddress, mode, persist, serve: serveName } = broker;
-  logger
-    .child({}, { level: 'info' })
-    .info({ listen: address, http: httpAddress ?? null, mode, persist, serve: serveName }, 'ready');
-}
-
-/** Resolves with the first SIGTERM or SIGINT; the second one ends the process at once. */
-function waitForSignal(logger: Logger): Promise<string> {
-  return new Promise((resolve) => {
-    let asked = false;
-    const onSignal = (signal: string): void => {
-      if (asked) {
-        logger.warn({ signal }, 'stopping at once');
-        process.exit(EXIT_FAILED);
-      }
-      asked = true;
-      resolve(signal);
-    };
-    process.on('SIGTERM', onSignal);
-    process.on('SIGINT', onSignal);
-  });
 }
 
 function oneLine(error: unknown): string {

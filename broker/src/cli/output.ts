@@ -4,7 +4,6 @@ import { errnoOf } from '../storage/errors.js';
 /** Exit codes of the tools. */
 export const EXIT_OK = 0;
 export const EXIT_DAMAGED = 1;
-export const EXIT_USAGE = 2;
 
 const CHUNK_CHARACTERS = 64 * 1024;
 

@@ -1,4 +1,5 @@
-import { EXIT_USAGE, say } from './output.js';
+import { EXIT_USAGE } from './exit.js';
+import { say } from './output.js';
 
 export type ToolName = 'dump' | 'verify';
 

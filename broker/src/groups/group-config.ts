@@ -1,4 +1,4 @@
-import { CLIENT_MAX_HEADER_BYTES } from '@millrace/protocol';
+import { CLIENT_MAX_HEADER_BYTES } from '@millrace/protocol/limits';
 
 /** Every bound and default of consumer groups and their offsets. Sizes in bytes, times in ms. */
 export interface GroupConfig {
