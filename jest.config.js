@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 
 /** Tests run the TypeScript sources as ES modules; the end-to-end ones also start the built commands. */
 const config = {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/tests/support/node-environment.js',
   roots: ['<rootDir>/tests'],
   testMatch: ['**/*.test.ts'],
   // These need a Docker engine and have a configuration of their own: npm run test:docker.
