@@ -9,15 +9,22 @@ export interface ScannedBatch {
 }
 
 const MAGIC = 2;
+const NOTHING = Buffer.alloc(0);
+
+/** What is read first, and again where the next batch lies beyond a window: a header, and little more. */
+const GLANCE_BYTES = 512;
 
 /**
- * Walks the batch headers of a segment from a position that is known to be a batch's start. It reads a
- * window at a time, so that many small batches cost one read. Headers are not checked beyond what
- * is needed to walk on: the next position must lie ahead and within `limit`.
+ * Walks the batch headers of a segment from a position that is known to be a batch's start. Of large batches
+ * it reads little more than the headers, of small ones a window at a time, so that many cost one read.
+ * Headers are not checked beyond what is needed to walk on: the next position must lie ahead and
+ * within `limit`.
  */
 export class BatchScanner {
-  readonly #window: Buffer;
-  #windowStart = 0;
+  /** The most that is read at a time. */
+  readonly windowBytes: number;
+  #window: Buffer = NOTHING;
+  #windowStart = -Infinity;
   #windowLength = 0;
   #position: number;
 
@@ -29,14 +36,7 @@ export class BatchScanner {
     windowBytes = 16 * 1024,
   ) {
     this.#position = position;
-    this.#window = Buffer.allocUnsafe(
-      Math.max(BATCH_OVERHEAD_BYTES, Math.min(windowBytes, limit - position)),
-    );
-  }
-
-  /** The most that is read at a time. */
-  get windowBytes(): number {
-    return this.#window.length;
+    this.windowBytes = Math.max(BATCH_OVERHEAD_BYTES, Math.min(windowBytes, limit - position));
   }
 
   /** Where the next batch starts: the limit, or where walking became impossible, at the end. */
@@ -61,9 +61,12 @@ export class BatchScanner {
       position >= this.#windowStart &&
       position + BATCH_OVERHEAD_BYTES <= this.#windowStart + this.#windowLength;
     if (!inWindow) {
+      const isFar = position - this.#windowStart > this.windowBytes;
+      const want = isFar ? Math.min(GLANCE_BYTES, this.windowBytes) : this.windowBytes;
+      if (this.#window.length < want) this.#window = Buffer.allocUnsafe(want);
       this.#windowStart = position;
       this.#windowLength = this.file.read(
-        this.#window.subarray(0, Math.min(this.#window.length, this.limit - position)),
+        this.#window.subarray(0, Math.min(want, this.limit - position)),
         position,
       );
       if (this.#windowLength < BATCH_OVERHEAD_BYTES) return undefined;
