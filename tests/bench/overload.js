@@ -24,6 +24,9 @@ const { values } = parseArgs({
     mib: { type: 'string', default: '64' },
   },
 });
+/** The healthy ones have to find room, too. */
+const connections = Number(values.idle) + Number(values.tricklers) + Number(values.stalled) + 100;
+process.env.MILLRACE_MAX_CONNECTIONS = String(connections);
 const loader = fileURLToPath(new URL('./durability/load.js', import.meta.url));
 const MiB = 2 ** 20;
 const hello = encodeRequestFrame(apiVersionsApi, 1, {
