@@ -51,7 +51,10 @@ function copySources(to) {
     const filter = (path) => !left.has(path.split('/').at(-1));
     cpSync(join(root, part), join(to, part), { recursive: true, filter });
   }
-  symlinkSync(join(root, 'node_modules'), join(to, 'node_modules'));
+  // The module may have a version of node-addon-api of its own.
+  for (const modules of ['node_modules', 'native/node_modules']) {
+    if (existsSync(join(root, modules))) symlinkSync(join(root, modules), join(to, modules));
+  }
 }
 
 function build(directory) {

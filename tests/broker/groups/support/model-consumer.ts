@@ -20,6 +20,8 @@ export class ModelConsumer {
   generation = -1;
   /** What it was told, and how far it has come in each. */
   readonly owned = new Map<number, number>();
+  /** How far it had come when it joined again and was told the generation that it was in. */
+  #reached: ReadonlyMap<number, number> = new Map();
   /** Whom it leads; empty for a follower. */
   #followers: readonly string[] = [];
   /** Requests that are not answered yet. */
@@ -112,6 +114,9 @@ export class ModelConsumer {
       return;
     }
     this.invariants.sawGeneration(response.generation);
+    // Its own commits may still be on their way: it goes on from where it is, as a client does.
+    const isSame = response.generation === this.generation && response.memberId === this.memberId;
+    this.#reached = new Map(isSame ? this.owned : []);
     this.memberId = response.memberId;
     this.generation = response.generation;
     this.owned.clear();
@@ -132,7 +137,8 @@ export class ModelConsumer {
     const mine = partitions.flatMap((each) => each.partitions);
     this.invariants.sawAssignment(this.generation, this.#name, mine);
     for (const partition of mine) {
-      this.owned.set(partition, Math.max(0, this.group.committed(partition)));
+      const reached = this.#reached.get(partition) ?? 0;
+      this.owned.set(partition, Math.max(reached, this.group.committed(partition)));
     }
     this.phase = 'active';
   };
