@@ -52,7 +52,8 @@ export interface NativeFile {
 
   /**
    * Takes the clean pages that lie wholly behind `position` out of the page cache, by posix_fadvise(2) with
-   * POSIX_FADV_DONTNEED. What is dirty stays, and begins to be written.
+   * POSIX_FADV_DONTNEED. What is dirty stays, and begins to be written. Where that cannot be done
+   * nothing happens.
    */
   evict(position: number): void;
 

@@ -117,8 +117,8 @@ export function endOfContent(file: StorageFile, from: number): number {
   return end;
 }
 
-/** Where the last byte of the range that is not zero ends; undefined when all are zero. */
-function endOfContentWithin(file: StorageFile, range: ByteRange): number | undefined {
+/** Where the last byte of the range that is not zero ends; undefined when all are zero. All of it is read. */
+export function endOfContentWithin(file: StorageFile, range: ByteRange): number | undefined {
   const window = Buffer.allocUnsafe(Math.min(SCAN_BYTES, range.end - range.start));
   for (let end = range.end; end > range.start;) {
     const start = Math.max(range.start, end - window.length);

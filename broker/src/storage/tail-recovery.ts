@@ -9,7 +9,7 @@ import type { FoundSegment } from './log-files.js';
 import { openStorageFile } from './persistence/file.js';
 import type { StorageFile } from './persistence/file.js';
 import { MAX_STORED_BATCH_BYTES } from './storage-config.js';
-import { checkTail, endOfContent } from './tail-check.js';
+import { checkTail, endOfContent, endOfContentWithin } from './tail-check.js';
 import { unusedName } from './unused-name.js';
 
 const REWRITE_BYTES = 1024 * 1024;
@@ -131,10 +131,7 @@ async function recoverSegment(
           maxBatchBytes: MAX_STORED_BATCH_BYTES,
           maxLeaderEpoch: Math.max(checkpoint.leaderEpoch, found.epochs.latest?.epoch ?? 0),
         });
-    // What is clean behind the valid batches is zeros that were faulted in ahead, and much of it. Where a
-    // sync failed, clean pages may be all that there is of a batch: they are kept beside.
-    if (!checkpoint.tailDistrusted) file.evict(checked.end);
-    const contentEnd = endOfContent(file, checked.end);
+    const contentEnd = contentEndOf(file, checked.end, checkpoint.tailDistrusted);
     const cutBytes = contentEnd - checked.end;
     if (cutBytes > 0) {
       const keptAs = await unusedName(`${segment.path}.${checked.end}.cut`);
@@ -157,6 +154,15 @@ async function recoverSegment(
   } finally {
     file.close();
   }
+}
+
+/** Where what is to be kept of a cut tail ends. */
+function contentEndOf(file: StorageFile, from: number, syncFailed: boolean): number {
+  // Clean pages may be all that there is of a batch then, and the filesystem need not know of them.
+  if (syncFailed) return endOfContentWithin(file, { start: from, end: file.size() }) ?? from;
+  // What is clean behind the valid batches is zeros that were faulted in ahead, and much of it.
+  file.evict(from);
+  return endOfContent(file, from);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import { syncDirectory } from '../storage/atomic-file.js';
@@ -59,17 +59,20 @@ async function takeBack(path: string, temporary: string): Promise<void> {
 }
 
 /**
- * After a rename of a topic's directory that failed, which may have happened all the same.
- * @returns whether it has its name `path`, durably.
+ * After a rename of a topic's directory that failed, which may have happened all the same: gives it its name
+ * back.
+ * @returns whether it has its name `path`.
  */
 export async function undoRename(path: string, renamed: string): Promise<boolean> {
+  await rename(renamed, path).catch(() => undefined); // it need not have happened
   try {
-    await rename(renamed, path);
-    await syncDirectory(dirname(path));
-    return true;
+    await stat(path);
   } catch (error) {
-    return errnoOf(error) === 'ENOENT';
+    if (errnoOf(error) === 'ENOENT') return false;
   }
+  // Where this fails, too, a power cut may still take the topic away; to give it up would do so at once.
+  await syncDirectory(dirname(path)).catch(() => undefined);
+  return true;
 }
 
 /**

@@ -30,6 +30,8 @@ import { StreamConsumer, type PartitionName } from './stream-consumer.js';
 const MIN_LEAVE_MS = 250;
 /** After that long a topic that was gone is looked for once more, while the group does not give it up. */
 const LOOK_AGAIN_MS = 1_000;
+/** Each time twice as long, up to this. */
+const MAX_LOOK_AGAIN_MS = 60_000;
 
 export type { OffsetToCommit } from './commit-stands.js';
 
@@ -75,6 +77,10 @@ export class GroupConsumer extends StreamConsumer {
   readonly #membership: GroupMembership;
   #starting: Promise<void> | undefined;
   #committing: NodeJS.Timeout | undefined;
+  #isLookingAgain = false;
+  #lookAgainMs = LOOK_AGAIN_MS;
+  /** When it was last looked for topics that were gone (`performance.now()`). */
+  #lookedAgainAtMs = -Infinity;
   #isCommitting = false;
   #commitFailures = 0;
   #closed: Promise<void> | undefined;
@@ -196,14 +202,27 @@ export class GroupConsumer extends StreamConsumer {
 
   protected onTopicGone(error: MillraceError): void {
     this.#context.cluster.onEvent({ type: 'warning', error });
-    // The group gives the partitions up when it knows. What it keeps was gone for a moment only, as where
-    // a broker came up without the topic's file.
-    this.#membership
-      .refreshTopics()
-      .catch(ignore)
-      .then(() => sleep(LOOK_AGAIN_MS, this.closing.signal))
-      .then(() => this.stream.revive())
-      .catch(ignore);
+    if (!this.#isLookingAgain) this.#lookAgain().catch(ignore);
+  }
+
+  /**
+   * The group gives up partitions of topics that are gone, when it knows. What it keeps was gone for a moment
+   * only, as where a broker came up without the topic's file.
+   */
+  async #lookAgain(): Promise<void> {
+    this.#isLookingAgain = true;
+    const calmMs = performance.now() - this.#lookedAgainAtMs;
+    if (calmMs > 2 * MAX_LOOK_AGAIN_MS) this.#lookAgainMs = LOOK_AGAIN_MS;
+    try {
+      await this.#membership.refreshTopics().catch(ignore);
+      await sleep(this.#lookAgainMs, this.closing.signal);
+      // While a rebalance drags on they may be found gone again and again.
+      this.#lookAgainMs = Math.min(2 * this.#lookAgainMs, MAX_LOOK_AGAIN_MS);
+    } finally {
+      this.#isLookingAgain = false;
+      this.#lookedAgainAtMs = performance.now();
+    }
+    this.stream.revive();
   }
 
   protected override onMovedOn(): void {

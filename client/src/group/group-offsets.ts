@@ -129,7 +129,7 @@ export class GroupOffsets {
     if (!isOut(error) && error.code !== 'REBALANCE_IN_PROGRESS') return error;
     const { group } = this.#context;
     const message =
-      `Nothing was committed to group ${quoted(group)}: its members were being shared out for all of ` +
+      `Not everything was committed to group ${quoted(group)}: its members were being shared out for all of ` +
       `requestTimeoutMs (${requestTimeoutMs} ms). Commit again, or with the next message; until then ` +
       'who gets the partitions goes on from the last commit';
     return new RebalanceError(message, { group, cause: error });
