@@ -1,12 +1,5 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import {
-  existsSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -17,6 +10,7 @@ import type { ReadRecord } from '../support/batches.js';
 import { seededRandom, testSeed } from '../support/seed.js';
 import { openTestStorage, partitionOf, silentLogger } from '../support/storage.js';
 import { faultLength, faultTimeoutMs, skipped } from './support/length.js';
+import { strace, whyNoStrace } from './support/strace.js';
 
 const binary = fileURLToPath(new URL('../../broker/bin/millrace-broker.js', import.meta.url));
 /** A repair test takes as long as this many flips. */
@@ -129,8 +123,9 @@ describe('a log that is damaged below its checkpoint', () => {
   );
 
   test('a repair that is killed at any call is completed by the next', async () => {
-    if (!hasStrace()) {
-      skipped('kills within a repair', 'there is no strace');
+    const missing = whyNoStrace();
+    if (missing !== undefined) {
+      skipped('kills within a repair', missing);
       return;
     }
     const isLong = faultLength('damage') >= ALL_FROM_FLIPS;
@@ -154,12 +149,11 @@ describe('a log that is damaged below its checkpoint', () => {
       .sort();
     const [, position = 0] = batchPositions(join(log, second));
     flip(join(log, second), position + 70);
-    const inject = `inject=${call}:signal=KILL:when=${nth}`;
-    const strace = ['-f', '-qq', '-o', '/dev/null', '-e', inject];
     const repair = [process.execPath, binary, 'verify', path, '--repair', '--yes'];
     const env = { ...process.env, UV_THREADPOOL_SIZE: '1' };
-    const args = [...strace, '-e', `trace=${call}`, ...repair];
-    const { signal, status } = spawnSync('strace', args, { env });
+    const killing = strace({ call, injection: 'signal=KILL', when: nth }, '/dev/null');
+    const [program = '', ...args] = [...killing, ...repair];
+    const { signal, status } = spawnSync(program, args, { env });
     if (signal === null && status === 0) return false;
     const where = `${call} ${nth}`;
     await repairDirectory(path, { report: () => undefined }, silentLogger);
@@ -238,13 +232,4 @@ function totalBytes(log: string): number {
     while (end > 0 && bytes[end - 1] === 0) end -= 1;
     return sum + end;
   }, 0);
-}
-
-function hasStrace(): boolean {
-  try {
-    execFileSync('strace', ['-V'], { stdio: 'ignore' });
-    return existsSync('/proc/self');
-  } catch {
-    return false;
-  }
 }
