@@ -60,7 +60,9 @@ export interface NativeFile {
   /**
    * The first range at or after `position` that may hold other bytes than zeros, by lseek(2) with
    * SEEK_DATA and SEEK_HOLE: blocks that were allocated and never written are left out, unless they
-   * are in the page cache, where reading ahead and faults bring more than was asked for. Undefined when there is none up to the end of the file. A filesystem that keeps no account of that gives the whole rest.
+   * are in the page cache, where reading ahead and faults bring more than was asked for. Undefined
+   * when there is none up to the end of the file. A filesystem that keeps no account of that gives
+   * the whole rest.
    */
   nextData(position: number): ByteRange | undefined;
 

@@ -13,6 +13,7 @@ import {
   type MembershipOptions,
 } from '../group/membership.js';
 import { ignore, settledWithin, sleep } from '../util/async.js';
+import { backoffMs, type BackoffOptions } from '../util/backoff.js';
 import { arePositions, CommitStands, type OffsetToCommit } from './commit-stands.js';
 import type { FetchedBatch } from './fetched-batch.js';
 import { GroupAssignment, type GroupMembership } from './group-assignment.js';
@@ -28,10 +29,8 @@ import { StreamConsumer, type PartitionName } from './stream-consumer.js';
 
 /** What is left for leaving the group when committing took all of `closeTimeoutMs`. */
 const MIN_LEAVE_MS = 250;
-/** After that long a topic that was gone is looked for once more, while the group does not give it up. */
-const LOOK_AGAIN_MS = 1_000;
-/** Each time twice as long, up to this. */
-const MAX_LOOK_AGAIN_MS = 60_000;
+/** Waits before a topic that was gone is looked for once more, while the group does not give it up. */
+const LOOK_AGAIN: BackoffOptions = { initialMs: 1_000, maximumMs: 60_000 };
 
 export type { OffsetToCommit } from './commit-stands.js';
 
@@ -78,7 +77,8 @@ export class GroupConsumer extends StreamConsumer {
   #starting: Promise<void> | undefined;
   #committing: NodeJS.Timeout | undefined;
   #isLookingAgain = false;
-  #lookAgainMs = LOOK_AGAIN_MS;
+  /** Looks so far, one soon after the other. */
+  #looks = 0;
   /** When it was last looked for topics that were gone (`performance.now()`). */
   #lookedAgainAtMs = -Infinity;
   #isCommitting = false;
@@ -212,12 +212,11 @@ export class GroupConsumer extends StreamConsumer {
   async #lookAgain(): Promise<void> {
     this.#isLookingAgain = true;
     const calmMs = performance.now() - this.#lookedAgainAtMs;
-    if (calmMs > 2 * MAX_LOOK_AGAIN_MS) this.#lookAgainMs = LOOK_AGAIN_MS;
+    // While a rebalance drags on topics may be found gone again and again.
+    this.#looks = calmMs > 2 * LOOK_AGAIN.maximumMs ? 1 : this.#looks + 1;
     try {
       await this.#membership.refreshTopics().catch(ignore);
-      await sleep(this.#lookAgainMs, this.closing.signal);
-      // While a rebalance drags on they may be found gone again and again.
-      this.#lookAgainMs = Math.min(2 * this.#lookAgainMs, MAX_LOOK_AGAIN_MS);
+      await sleep(backoffMs(LOOK_AGAIN, this.#looks), this.closing.signal);
     } finally {
       this.#isLookingAgain = false;
       this.#lookedAgainAtMs = performance.now();
