@@ -185,14 +185,18 @@ function field(content: unknown, name: string): unknown {
   return (content as Readonly<Record<string, unknown>>)[name];
 }
 
-/** Gone, and durably so, before the first append: a crash from now on is an unclean stop. */
+/**
+ * Gone, and durably so, before the first append: a crash from now on is an unclean stop. Also where it is gone
+ * already: a start before this one may have been killed before it synced that, and it would come back.
+ */
 async function takeCleanMarker(path: string): Promise<boolean> {
-  try {
-    await unlink(join(path, CLEAN_FILE));
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false;
-    throw error;
-  }
+  const found = await unlink(join(path, CLEAN_FILE)).then(
+    () => true,
+    (error: unknown) => {
+      if (errnoOf(error) === 'ENOENT') return false;
+      throw error;
+    },
+  );
   await syncDirectory(path);
-  return true;
+  return found;
 }

@@ -7,6 +7,7 @@ import { lives } from './lives.js';
 import type { Life } from './lives.js';
 import { losses, randomLoss } from './losses.js';
 import type { Loss } from './losses.js';
+import type { Operation } from './operations.js';
 
 /** At most so many different problems are told. */
 const MAX_TOLD = 20;
@@ -57,6 +58,9 @@ function lifeOf(name: string): Life {
   return life;
 }
 
+/** After everything, and nothing that was not synced is there. */
+const atTheEnd: CrashPoint = { operations: Infinity, loss: losses[0] };
+
 /** Two crashes, the second of what was opened after the first. */
 interface TwoCrashes {
   readonly first: CrashPoint;
@@ -101,11 +105,42 @@ export async function crashAround(
   return problems.text;
 }
 
+const NAMING = new Set<Operation['type']>(['make', 'move', 'link', 'remove']);
+
+/**
+ * Kills a life right after operations on names, and cuts what was opened on that from power as soon as it promised
+ * something: what was not synced is lost then, also of before the kill.
+ * @param count so many of them, at random, or all
+ * @returns problems, as text
+ */
+export async function killAtNames(
+  name: string,
+  kind: PersistKind,
+  count: number,
+  random: () => number,
+): Promise<string> {
+  const dice = new Dice(random);
+  const problems = new Problems();
+  const { recording } = await record(lifeOf(name), kind, random);
+  const named = recording.operations.flatMap(({ type }, i) => (NAMING.has(type) ? [i + 1] : []));
+  while (named.length > count) named.splice(dice.pick(named.length), 1);
+  for (const operations of named) {
+    const first = { operations, loss: undefined };
+    const { next, problems: found } = await crashAt(recording, first);
+    const where = whereOf(recording, first);
+    problems.add(where, found);
+    if (next === undefined) continue;
+    for (const moment of next.ledger.moments()) {
+      const then = { operations: moment, loss: losses[0] };
+      const { problems: lost } = await crashAt(next, then);
+      problems.add(`${where},\n  then ${whereOf(next, then)}`, lost);
+    }
+  }
+  return problems.text;
+}
+
 /** How many faults were met, by the call. */
 export type FaultCounts = Record<string, number>;
-
-/** After everything, and nothing that was not synced is there. */
-const atTheEnd: CrashPoint = { operations: Infinity, loss: losses[0] };
 
 /**
  * Lives a life `count` times, with one fault each time at another call; then kills it at the end and as the

@@ -139,6 +139,8 @@ export function contentOf(record: { key: string | null; value: string | null }):
   return `${record.key ?? '-'}=${record.value ?? '-'}`;
 }
 
+const PROMISES = new Set<Entry['type']>(['appended', 'changed', 'deleted', 'producer-id']);
+
 /** What a program promised, each with how many operations on files came before. */
 export class Ledger {
   readonly #entries: { readonly at: number; readonly entry: Entry }[] = [];
@@ -147,6 +149,12 @@ export class Ledger {
 
   note(entry: Entry): void {
     this.#entries.push({ at: this.operations(), entry });
+  }
+
+  /** After how many operations something was promised: each once. */
+  moments(): number[] {
+    const promises = this.#entries.filter(({ entry }) => PROMISES.has(entry.type));
+    return [...new Set(promises.map(({ at }) => at))];
   }
 
   /** What holds when the first `operations` were done, on top of what held before. */
