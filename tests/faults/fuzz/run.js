@@ -26,7 +26,7 @@ const HANG_MS = 100;
 /** After that long a thread does not come back by itself, however busy the machine is. */
 const LOST_MS = 15_000;
 /** The whole process, threads and corpus included; one input may unpack to 1 MiB. */
-const MAX_RSS_BYTES = 1_000 * 1024 * 1024;
+const MAX_RSS_BYTES = 512 * 1024 * 1024;
 const MAX_HEAP_MIB = 256;
 const MAX_FINDINGS = 50;
 
