@@ -7,13 +7,19 @@
  * `--cold` takes the log files out of the page cache before each start, as after a power cut; all that
  * is dirty is written first. Needs the free space, and the room in the page cache for it to be quick.
  */
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Millrace } from '@millrace/client';
-import { printTable, runScript, Server, spread, withTempDir } from './spine/processes.js';
+import {
+  forgetPages,
+  printTable,
+  runScript,
+  Server,
+  spread,
+  withTempDir,
+} from './spine/processes.js';
 
 const { values } = parseArgs({
   options: {
@@ -32,15 +38,8 @@ function append(server, bytes) {
   return runScript([loader, ...args]);
 }
 
-function forget(directory) {
-  if (!values.cold) return;
-  const script =
-    'sync "$1"; find "$1" -type f -exec dd if={} iflag=nocache count=0 status=none \\;';
-  execFileSync('sh', ['-c', script, 'sh', directory]);
-}
-
 async function start(directory) {
-  forget(directory);
+  if (values.cold) forgetPages(directory);
   return Server.broker(directory);
 }
 

@@ -20,6 +20,8 @@ interface Attempt {
   readonly results: FetchResult[];
   readonly regions: LogRegion[];
   totalBytes: number;
+  /** A row had no room for its next batch: those after it are left to the next request. */
+  full: boolean;
   /** A row has an error: the client must learn of it now. */
   failed: boolean;
   /** Partitions and how far each could be read, for the wait. */
@@ -27,10 +29,17 @@ interface Attempt {
 }
 
 /**
+ * A row gets no less than this of what there is: to look a position up and to send from it costs as much for
+ * little as for much. Where there are too many rows for that, the last get nothing.
+ */
+const MIN_SHARE_BYTES = 64 * 1024;
+
+/**
  * Reads batches, waiting for `minBytes` of them at most `maxWaitMs`.
  *
- * Rows share `maxBytes` evenly while that lets each have a batch; what a row leaves goes to those
- * after it. A first batch larger than all bounds is given all the same, or its reader would be stuck.
+ * Rows share `maxBytes` evenly, but for {@link MIN_SHARE_BYTES}; what a row leaves goes to those after it. A
+ * first batch larger than all bounds is given all the same, or its reader would be stuck. Who asks puts those
+ * that got nothing first the next time, as in Kafka (KIP-74).
  */
 export class FetchHandler implements Handler<FetchRequest, FetchResponse> {
   readonly api = fetchApi;
@@ -76,6 +85,7 @@ export class FetchHandler implements Handler<FetchRequest, FetchResponse> {
       results: [],
       regions: [],
       totalBytes: 0,
+      full: false,
       failed: false,
       watched: [],
     };
@@ -146,7 +156,7 @@ export class FetchHandler implements Handler<FetchRequest, FetchResponse> {
   }
 }
 
-/** Up to the even share of what is left, or one batch where that is larger and still fits. */
+/** Up to the share of what is left, or one batch where that is larger and still fits. */
 async function readShare(
   partition: Partition,
   { offset, maxBytes }: FetchEntry,
@@ -157,12 +167,13 @@ async function readShare(
   const open = partition.state !== 'offline';
   if (open && offset === partition.highWatermark) return undefined;
   const isFirst = attempt.totalBytes === 0;
-  if (bytesLeft <= 0 && !isFirst) return undefined;
+  if (attempt.full || (bytesLeft <= 0 && !isFirst)) return undefined;
   const limit = Math.max(Math.min(maxBytes, bytesLeft), 0);
-  const share = Math.min(limit, Math.ceil(bytesLeft / rowsLeft));
+  const share = Math.min(limit, Math.max(MIN_SHARE_BYTES, Math.ceil(bytesLeft / rowsLeft)));
   const region = await partition.read(offset, share, true);
   if (region === undefined || region.length <= limit || isFirst) return region;
   region.release();
+  attempt.full = region.length > bytesLeft;
   return undefined;
 }
 

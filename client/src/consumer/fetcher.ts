@@ -12,6 +12,12 @@ import { resetOffset } from './start-offsets.js';
 /** Pause after an empty answer that came at once, so that no loop runs hot. */
 const EMPTY_FETCH_PAUSE_MS = 10;
 
+/**
+ * A request asks for no more partitions than this that have something: those fill the answer, or make it worth
+ * while, and what the others cost would be for nothing.
+ */
+const MAX_READABLE_ROWS = 128;
+
 /** What the fetcher tells the stream. */
 export interface FetcherCallbacks {
   readonly onBatches: (reader: PartitionReader, batches: readonly PendingBatch[]) => void;
@@ -32,6 +38,8 @@ interface NodeFetch {
   readonly address: Address;
   readonly readers: PartitionReader[];
   readonly maxWaitMs: number;
+  /** The first that was left out; undefined: none. */
+  readonly next?: PartitionReader;
 }
 
 interface Asked {
@@ -56,8 +64,8 @@ export class Fetcher {
   readonly #busySlots = new Set<string>();
   #locating = false;
   #failures = 0;
-  /** Which reader comes first in the next request, so that none starves behind a busy one. */
-  #rotation = 0;
+  /** By slot, who comes first in the next request, so that none starves behind others that have much. */
+  readonly #first = new Map<string, PartitionReader>();
 
   /** @param readers what to fetch; its owner adds and deletes */
   constructor(
@@ -96,14 +104,10 @@ export class Fetcher {
     }
   }
 
-  #plan(): Iterable<NodeFetch> {
+  #plan(): NodeFetch[] {
     const plan = new Map<string, NodeFetch>();
-    const readers = [...this.#readers];
-    const count = readers.length;
-    this.#rotation = count === 0 ? 0 : (this.#rotation + 1) % count;
-    for (let index = 0; index < count; index += 1) {
-      const reader = readers[(index + this.#rotation) % count];
-      if (reader?.wantsFetch !== true) continue;
+    for (const reader of this.#readers) {
+      if (!reader.wantsFetch) continue;
       const route = this.#cluster.peek(reader.topic);
       const leader = route?.partitions[reader.partition]?.leader ?? -1;
       const address = this.#cluster.addressOf(leader);
@@ -118,7 +122,7 @@ export class Fetcher {
       const fetch = this.#slotFor(reader, leader, address, plan);
       fetch?.readers.push(reader);
     }
-    return plan.values();
+    return [...plan.values()].map((fetch) => limited(fetch, this.#first.get(fetch.slot)));
   }
 
   #slotFor(
@@ -144,7 +148,8 @@ export class Fetcher {
     return fetch;
   }
 
-  async #fetch({ address, maxWaitMs }: NodeFetch, asked: readonly Asked[]): Promise<void> {
+  async #fetch(fetch: NodeFetch, asked: readonly Asked[]): Promise<void> {
+    const { address, maxWaitMs, next, slot } = fetch;
     const { maxBytes, minBytes, exitAtEnd } = this.#options;
     const connection = await this.#cluster.pool.get('fetch', address, this.#signal);
     const entries = asked.map(({ reader: { topicId, partition }, offset }) => ({
@@ -165,6 +170,10 @@ export class Fetcher {
     const bytes = payload.toBuffer();
     checkFits(entries, response.entries, bytes.length, broker);
     const error = this.#takeRows(asked, response.entries, bytes, broker);
+    const lastServed = response.entries.findLastIndex(({ byteLength }) => byteLength > 0);
+    const first = asked[lastServed + 1]?.reader ?? next;
+    if (first === undefined) this.#first.delete(slot);
+    else this.#first.set(slot, first);
     this.#callbacks.onProgress();
     if (error !== undefined) throw error;
     const hot = bytes.length === 0 && performance.now() - startedMs < EMPTY_FETCH_PAUSE_MS;
@@ -189,13 +198,14 @@ export class Fetcher {
       if (row.errorCode !== 0) firstError ??= this.#onRowError(reader, row, broker);
       else if (row.byteLength > 0) {
         const batches = reader.cut(bytes.subarray(start, position), row);
+        reader.hasMore = row.highWatermark > reader.fetchOffset;
         this.#callbacks.onBatches(reader, batches);
       } else {
         reader.urgent = false;
         // Empty for want of room in the response is not the end; offsets alone do not tell, for
         // the last of them may be a gap that recovery left.
-        const nothing = row.highWatermark <= reader.fetchOffset || bytes.length === 0;
-        if (this.#options.exitAtEnd && nothing) reader.atEnd = true;
+        reader.hasMore = row.highWatermark > reader.fetchOffset && bytes.length > 0;
+        if (this.#options.exitAtEnd && !reader.hasMore) reader.atEnd = true;
       }
     }
     return firstError;
@@ -208,6 +218,7 @@ export class Fetcher {
     broker: string,
   ): MillraceError | undefined {
     const { topic, partition } = reader;
+    reader.hasMore = false;
     const cause = ProtocolError.fromCode(row.errorCode, row.errorMessage);
     if (cause.errorName === 'OFFSET_OUT_OF_RANGE') {
       this.#reset(reader);
@@ -263,6 +274,20 @@ export class Fetcher {
       })
       .catch(ignore);
   }
+}
+
+/**
+ * From `first` on, and without those behind {@link MAX_READABLE_ROWS} that have something. What is left out is not
+ * to wait for these: when they turn out to have nothing the answer says so at once.
+ */
+function limited(fetch: NodeFetch, first: PartitionReader | undefined): NodeFetch {
+  const start = first === undefined ? 0 : Math.max(0, fetch.readers.indexOf(first));
+  const readers = [...fetch.readers.slice(start), ...fetch.readers.slice(0, start)];
+  let readable = 0;
+  const end = readers.findIndex(({ hasMore }) => hasMore && ++readable > MAX_READABLE_ROWS);
+  const next = readers[end];
+  if (next === undefined) return { ...fetch, readers };
+  return { ...fetch, readers: readers.slice(0, end), maxWaitMs: 0, next };
 }
 
 function checkFits(

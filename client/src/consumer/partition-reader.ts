@@ -44,6 +44,8 @@ export class PartitionReader {
   gone = false;
   /** It has just begun, or jumped: it does not wait for a long poll of others. */
   urgent = true;
+  /** The broker has more of it, as far as the last answer tells. */
+  hasMore = false;
   #epoch = 0;
   #fetchingEpoch = NOT_FETCHING;
 
@@ -114,6 +116,7 @@ export class PartitionReader {
     this.atEnd = false;
     this.resetting = false;
     this.urgent = true;
+    this.hasMore = false;
   }
 
   /**

@@ -61,7 +61,8 @@ export interface FetchResponse {
 
 /**
  * Reads record batches: whole ones, from the one that holds the offset on; so the first records
- * may be before the offset.
+ * may be before the offset. Rows are served in their order while there is room: who asks again begins with those
+ * that got nothing.
  *
  * ```
  * request  => maxWaitMs minBytes maxBytes [entry]

@@ -1,5 +1,5 @@
 /* Starting and watching the processes that the benchmark measures. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -9,6 +9,13 @@ import { fileURLToPath } from 'node:url';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const TICKS_PER_SECOND = 100;
+
+/** Takes the files below a directory out of the page cache; what is dirty is written first. */
+export function forgetPages(directory) {
+  const script =
+    'sync "$1"; find "$1" -type f -exec dd if={} iflag=nocache count=0 status=none \\;';
+  execFileSync('sh', ['-c', script, 'sh', directory]);
+}
 
 export async function withTempDir(work) {
   const path = await mkdtemp(join(tmpdir(), 'millrace-bench-'));
@@ -59,6 +66,11 @@ export class Server {
     return new Server(started, 'broker', port);
   }
 
+  static async echo() {
+    const started = await start([here('../latency/echo.js')], (line) => /^\d+$/.test(line));
+    return new Server(started, 'echo', started.line);
+  }
+
   static async bareLoop(directory, persist, serve) {
     const args = [here('./prototype.js'), directory, persist, serve];
     const started = await start(args, (line) => /^\d+$/.test(line));
@@ -75,6 +87,11 @@ export class Server {
   rssMiB() {
     const status = readFileSync(`/proc/${this.child.pid}/status`, 'utf8');
     return Number(/VmRSS:\s+(\d+)/.exec(status)[1]) / 1024;
+  }
+
+  /** What it had read from the disk so far. */
+  diskReadBytes() {
+    return Number(/read_bytes: (\d+)/.exec(readFileSync(`/proc/${this.child.pid}/io`, 'utf8'))[1]);
   }
 
   descriptors() {

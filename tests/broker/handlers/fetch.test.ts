@@ -77,7 +77,7 @@ class FakePartition {
 
 function setUp(
   partitions: readonly FakePartition[],
-  visibility = 'appended',
+  more: { readonly visibility?: string; readonly maxFetchBytes?: number } = {},
 ): {
   handler: FetchHandler;
   context: RequestContext;
@@ -86,7 +86,7 @@ function setUp(
   const topic = { name: 't', id: topicId, partitions };
   const services = {
     storage: { topics: { byId: (id: string) => (id === topicId ? topic : undefined) } },
-    config: { maxFetchBytes: 10_000, maxFetchWaitMs: 60_000, visibility },
+    config: { maxFetchBytes: 10_000, maxFetchWaitMs: 60_000, visibility: 'appended', ...more },
     counters: new BrokerCounters(),
     logger: pino({ level: 'silent' }),
   } as unknown as HandlerServices;
@@ -108,24 +108,44 @@ function request(rows: number, more: Partial<FetchRequest> = {}): FetchRequest {
 }
 
 describe('bytes among rows', () => {
+  const LARGE_BYTES = 10_000;
+
   test.each([
-    ['are shared evenly', [50, 50], 1_000, [500, 500]],
-    ['go to who has something', [0, 50, 0], 1_000, [0, 1_000, 0]],
-    ['that one row leaves go to the next', [2, 50], 1_000, [200, 800]],
-    ['are never more than the sum', [50, 50, 50], 1_000, [300, 300, 400]],
-    ['too few for a batch each go to those that fit', [5, 5, 5], 200, [100, 100, 0]],
-    ['fewer than a batch still give the first one', [5, 5], 10, [100, 0]],
+    ['are shared evenly', [50, 50], 1_000_000, [500_000, 500_000]],
+    ['go to who has something', [0, 50, 0], 500_000, [0, 500_000, 0]],
+    ['that one row leaves go to the next', [2, 100], 1_000_000, [20_000, 980_000]],
+    ['are never more than the sum', [50, 50, 50], 1_000_000, [330_000, 330_000, 340_000]],
+    ['are not cut up small', [50, 50, 50, 50, 50], 200_000, [60_000, 60_000, 60_000, 20_000, 0]],
+    ['too few for a batch each go to the first', [1, 1, 1], 20_000, [10_000, 10_000, 0]],
+    ['fewer than a batch still give the first one', [5, 5], 10, [10_000, 0]],
   ] as const)('%s', async (_name, stored, maxBytes, expected) => {
-    const { handler, context } = setUp(stored.map((count) => new FakePartition(count)));
-    const answer = await handler.handle(
-      request(stored.length, { maxBytes }),
-      ByteChunks.empty,
-      context,
-    );
+    const partitions = stored.map((count) => new FakePartition(count, LARGE_BYTES));
+    const { handler, context } = setUp(partitions, { maxFetchBytes: 10_000_000 });
+    const wish = request(stored.length, { maxBytes });
+    const entries = wish.entries.map((entry) => ({ ...entry, maxBytes: 10_000_000 }));
+    const answer = await handler.handle({ ...wish, entries }, ByteChunks.empty, context);
     expect(answer?.response.entries.map(({ byteLength }) => byteLength)).toEqual(expected);
     expect(answer?.payload.map(({ length }) => length)).toEqual(
       expected.filter((length) => length > 0),
     );
+  });
+
+  test('end with the first batch that they do not suffice for, and nothing is read behind it', async () => {
+    const partitions = [new FakePartition(1), new FakePartition(1, 5_000), new FakePartition(1)];
+    const { handler, context } = setUp(partitions);
+    const answer = await handler.handle(request(3, { maxBytes: 1_000 }), ByteChunks.empty, context);
+    expect(answer?.response.entries.map(({ byteLength }) => byteLength)).toEqual([100, 0, 0]);
+    expect(partitions.map(({ open }) => open)).toEqual([1, 1, 0]);
+    expect(partitions.map(({ released }) => released)).toEqual([0, 1, 0]);
+  });
+
+  test('go on behind a row whose own bound is too small for its batch', async () => {
+    const partitions = [new FakePartition(1), new FakePartition(1, 5_000), new FakePartition(1)];
+    const { handler, context } = setUp(partitions);
+    const wish = request(3, { maxBytes: 10_000 });
+    const entries = wish.entries.map((entry) => ({ ...entry, maxBytes: 1_000 }));
+    const answer = await handler.handle({ ...wish, entries }, ByteChunks.empty, context);
+    expect(answer?.response.entries.map(({ byteLength }) => byteLength)).toEqual([100, 0, 100]);
   });
 
   test('are not kept for rows that only seemed to have something', async () => {
@@ -189,7 +209,7 @@ describe('waiting', () => {
   test('with durable visibility ends with the sync of what was appended before it', async () => {
     const partition = new FakePartition(2);
     partition.hidden = 3;
-    const { handler, context, waits } = setUp([partition], 'durable');
+    const { handler, context, waits } = setUp([partition], { visibility: 'durable' });
     const wish = request(1, { maxWaitMs: 60_000, minBytes: 500 });
     const pending = handler.handle(wish, ByteChunks.empty, context);
     while (waits.size === 0) await new Promise((resolve) => setImmediate(resolve));

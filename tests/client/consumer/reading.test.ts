@@ -81,6 +81,33 @@ test('a small response does not end the reading of a partition that got no room'
   expect(values.map(Number).sort((a, b) => a - b)).toEqual(numbers(400).map(Number));
 });
 
+test('many partitions that have much take turns, and are not all asked for each time', async () => {
+  const { broker, client } = harness();
+  const partitions = 150;
+  broker.createTopic('t', partitions);
+  const producer = client.producer({ batchBytes: 100 });
+  for (let round = 0; round < 3; round += 1) {
+    for (let partition = 0; partition < partitions; partition += 1) {
+      producer.enqueue('t', { value: 'x'.repeat(100), partition });
+    }
+    await producer.flush();
+  }
+  // Each answer has room for one batch.
+  const options = { topics: ['t'], exitAtEnd: true, maxBytes: 100 };
+  const taken = new Array<number>(partitions).fill(0);
+  for await (const { partition } of client.consumer(options)) {
+    taken[partition] = (taken[partition] ?? 0) + 1;
+    expect(Math.max(...taken) - Math.min(...taken)).toBeLessThanOrEqual(1);
+  }
+  expect(Math.min(...taken)).toBe(3);
+  const rows = broker
+    .callsOf('fetch')
+    .map(({ request }) => (request as FetchRequest).entries.length);
+  expect(rows[0]).toBe(partitions);
+  // Until the last round, when some have nothing more.
+  expect(Math.max(...rows.slice(1, 2 * partitions))).toBe(128);
+});
+
 test('new messages are waited for', async () => {
   const { broker, client } = harness();
   broker.createTopic('t');

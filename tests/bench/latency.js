@@ -1,0 +1,57 @@
+/*
+ * How much longer a message takes through a topic than through a bare TCP echo: one client process at a steady
+ * rate, in turns on the echo and on a broker with acks=1 and acks=all.
+ *
+ *     npm run bench:latency [-- --rounds N --rate 10000 --size 1024 --seconds 10 --pacing spin|timer]
+ *
+ * Timings of a shared machine are noisy: a ratio is to the echo of the same round.
+ */
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { Millrace } from '@millrace/client';
+import { printTable, runScript, Server, spread, withTempDir } from './spine/processes.js';
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    rate: { type: 'string', default: '10000' },
+    size: { type: 'string', default: '1024' },
+    seconds: { type: 'string', default: '10' },
+    pacing: { type: 'string', default: 'spin' },
+  },
+});
+const loader = fileURLToPath(new URL('./latency/load.js', import.meta.url));
+const contenders = { echo: ['echo', '-'], 'acks=1': ['topic', '1'], 'acks=all': ['topic', 'all'] };
+
+async function measure([via, acks], { echo, broker }) {
+  const { port } = via === 'echo' ? echo : broker;
+  const { rate, seconds, size } = values;
+  return runScript([loader, via, port, rate, seconds, size, acks, values.pacing]);
+}
+
+console.log(
+  `${values.rate} messages/s of ${values.size} bytes for ${values.seconds} s, ${values.rounds} rounds, interleaved`,
+);
+await withTempDir(async (directory) => {
+  const servers = { echo: await Server.echo(), broker: await Server.broker(directory) };
+  const client = new Millrace({ brokers: [`127.0.0.1:${servers.broker.port}`] });
+  await client.admin.createTopic({ name: 'latency', partitions: 1 });
+  await client.close();
+  const results = Object.fromEntries(Object.keys(contenders).map((name) => [name, []]));
+  for (let round = 0; round < Number(values.rounds); round += 1) {
+    const turns = Object.entries(contenders);
+    for (const [name, how] of round % 2 === 0 ? turns : turns.reverse()) {
+      results[name].push(await measure(how, servers));
+    }
+  }
+  const row = (name) => [
+    name,
+    ...['p50', 'p99', 'p999'].map((p) => spread(results[name].map((result) => result[p]))),
+    spread(results[name].map(({ p99 }, i) => p99 / results.echo[i].p99)),
+  ];
+  printTable([
+    ['', 'p50 ms', 'p99 ms', 'p99.9 ms', 'p99 to the echo'],
+    ...Object.keys(contenders).map(row),
+  ]);
+  for (const server of Object.values(servers)) await server.stop();
+});
