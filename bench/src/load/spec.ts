@@ -1,4 +1,5 @@
 import type { DriverTarget } from '../drivers/driver.js';
+import { BenchError } from '../errors.js';
 
 /** What messages consist of. */
 export interface PayloadSpec {
@@ -64,4 +65,13 @@ export interface LoadSpec {
 /** How messages of that load are sent: with open loops their schedule, with closed ones `0`. */
 export function isOpenLoop(spec: LoadSpec): boolean {
   return spec.ratePerSecond > 0;
+}
+
+/** @throws BenchError when consumers would have nothing to read. */
+export function checkConsumers(spec: LoadSpec, partitions: number, topic: string): void {
+  if (spec.consumers <= partitions) return;
+  throw new BenchError(
+    `${spec.consumers} consumers share the ${partitions} partitions of ${topic}: give fewer ` +
+      '--consumers or more --partitions',
+  );
 }

@@ -1,6 +1,6 @@
 import type { RunContext } from '../cli/run-command.js';
-import { checkConsumers } from '../cli/load-command.js';
 import { measureLoad, withConnection } from '../cli/measured-load.js';
+import { checkConsumers } from '../load/spec.js';
 import type { LoadLimit, LoadSpec } from '../load/spec.js';
 import type { Cell, Measurement, PhaseName } from '../results/schema.js';
 import type { Contender, LoopContender, OpenContender, PhaseAt } from './contender.js';
