@@ -62,6 +62,16 @@ describe('a load on a running broker', () => {
   });
 });
 
+test('readers of its output that have gone take nothing from a run', async () => {
+  const results = join(bench.directory, 'unread');
+  const args = ['produce', '--broker', broker.address, '--warmup', '0', '--messages', '1000'];
+  const { child, outcome } = bench.start([...args, '--results', results]);
+  child.stdout?.destroy();
+  child.stderr?.destroy();
+  expect(await outcome).toMatchObject({ code: 0 });
+  expect(readdirSync(results)).toContain('report.html');
+});
+
 test('cold: what is read comes from the disk, all of it, and nothing is left behind', async () => {
   const result = await measured('consume', '--cold', '--fill', '4MiB', '--size', '1KiB');
   const [measurement] = result.cells[0]?.rounds[0] ?? [];

@@ -13,6 +13,11 @@ import { zerocopyCommand } from './zerocopy-command.js';
  * @param argv as `process.argv`.
  */
 export async function run(argv: readonly string[]): Promise<void> {
+  // A reader that goes (`| head`) takes nothing from a run: what is measured is written to its files.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') process.exitCode = exitCode.failed;
+  });
+  process.stderr.on('error', () => undefined);
   const program = new Command('millrace-bench').description(
     'Loads brokers, and tells what mmap and sendfile are worth on this machine.',
   );

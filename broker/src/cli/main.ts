@@ -6,6 +6,7 @@ import { modeNames, persistNames, serveNames } from '../modes.js';
 import { ConfigError } from '../startup-errors.js';
 import { brokerVersion } from '../version.js';
 import { EXIT_FAILED, EXIT_USAGE } from './exit.js';
+import { commanderOutput } from './output.js';
 
 interface CommandLine {
   /** Settings; the keys are those of the configuration table. */
@@ -67,7 +68,7 @@ function describeCommand(): Command {
     .version(brokerVersion())
     .allowExcessArguments(false)
     .exitOverride()
-    .configureOutput({ writeErr: () => undefined });
+    .configureOutput(commanderOutput);
   const setting = (flags: string, key: keyof typeof configTable): void => {
     const { doc, defaultValue } = configTable[key];
     const fallback = defaultValue === undefined || defaultValue === '' ? '' : ` [${defaultValue}]`;

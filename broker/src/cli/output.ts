@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import { errnoOf } from '../storage/errors.js';
 
 /** Exit codes of the tools. */
 export const EXIT_OK = 0;
@@ -15,10 +14,7 @@ export class Output {
   #pending = '';
 
   constructor(private readonly stream: NodeJS.WriteStream = process.stdout) {
-    stream.on('error', (error) => {
-      if (errnoOf(error) === 'EPIPE') process.exit(EXIT_OK);
-      throw error;
-    });
+    endWithReader(stream);
   }
 
   async line(text: string): Promise<void> {
@@ -32,6 +28,22 @@ export class Output {
     this.#pending = '';
     if (text !== '' && !this.stream.write(text)) await once(this.stream, 'drain');
   }
+}
+
+/** How commander prints: help and the version as {@link Output} does; what is wrong we say ourselves. */
+export const commanderOutput = {
+  writeOut: (text: string): void => {
+    endWithReader(process.stdout);
+    process.stdout.write(text);
+  },
+  writeErr: (): void => undefined,
+} as const;
+
+function endWithReader(stream: NodeJS.WriteStream): void {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(EXIT_OK);
+    throw error;
+  });
 }
 
 /** Says something beside the output, as one line on stderr. */

@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander';
 import type { Command } from 'commander';
+import { commanderOutput } from './output.js';
 
 /** The command line is wrong, or what it names cannot be worked on. */
 export class UsageError extends Error {
@@ -12,10 +13,7 @@ export class UsageError extends Error {
  * @throws UsageError
  */
 export function parseTool(command: Command, args: readonly string[]): boolean {
-  command
-    .allowExcessArguments(false)
-    .exitOverride()
-    .configureOutput({ writeErr: () => undefined });
+  command.allowExcessArguments(false).exitOverride().configureOutput(commanderOutput);
   try {
     command.parse([...args], { from: 'user' });
     return true;

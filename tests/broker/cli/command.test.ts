@@ -69,6 +69,11 @@ class Command {
     return this.process.exitCode !== null || this.process.signalCode !== null;
   }
 
+  /** As `| head` does. */
+  closeOutput(): void {
+    this.process.stdout?.destroy();
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.process.kill(signal);
   }
@@ -248,6 +253,16 @@ describe('exit code 2: the command line or the configuration is wrong', () => {
     expect(await failing(command, 2)).toContain('MILLRACE_MAX_TOPICS in the environment is "-1"');
   });
 });
+
+test.each(['--help', '--version', 'dump --help', 'verify --help'])(
+  '%s ends quietly when its reader has gone',
+  async (line) => {
+    const command = Command.start(line.split(' '));
+    command.closeOutput();
+    await command.exited;
+    expect([command.code, command.stderr]).toEqual([0, '']);
+  },
+);
 
 test.each([['--version'], ['--help']])('%s prints and exits 0', async (option) => {
   const command = Command.start([option]);
