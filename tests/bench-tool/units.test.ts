@@ -10,11 +10,11 @@ import {
 } from '../../bench/src/util/units.js';
 
 describe('units', () => {
-  test('sizes, times and counts are read with and without a unit', () => {
+  test('sizes and counts are read with and without a unit, times with one', () => {
     expect([parseBytes('100'), parseBytes('64KiB'), parseBytes('1.5g')]).toEqual([
       ...[100, 65_536, 1_610_612_736],
     ]);
-    expect([parseDurationMs('500ms'), parseDurationMs('10'), parseDurationMs('2m')]).toEqual([
+    expect([parseDurationMs('500ms'), parseDurationMs('10s'), parseDurationMs('2m')]).toEqual([
       ...[500, 10_000, 120_000],
     ]);
     expect(parseCount('1_000')).toBe(1_000);
@@ -23,6 +23,8 @@ describe('units', () => {
   test('what is none is refused with what is taken', () => {
     expect(() => parseBytes('10 apples')).toThrow('give bytes, such as');
     expect(() => parseDurationMs('-1s')).toThrow('give 500ms, 10s or 2m');
+    expect(() => parseDurationMs('500')).toThrow('give 500ms, 10s or 2m');
+    expect(parseDurationMs('0')).toBe(0);
     expect(() => parseCount('0', 1)).toThrow('at least 1');
     expect(() => parseCount('1e3')).toThrow('no whole number');
   });

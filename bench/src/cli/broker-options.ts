@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
-import { parseBytes } from '../util/units.js';
-import { parsed } from './options.js';
+import { sizeOption } from './options.js';
 
 export const DEFAULT_BROKER = '127.0.0.1:7070';
 
@@ -35,6 +34,6 @@ export function addBrokerOptions(command: Command): Command {
 export function addStartOptions(command: Command): Command {
   return command
     .option('--durability <name>', 'started brokers: fsync or pagecache')
-    .option('--segment-bytes <size>', 'started brokers: size of a segment', parsed(parseBytes))
+    .addOption(sizeOption('--segment-bytes <size>', 'started brokers: size of a segment'))
     .option('--data-dir <dir>', 'started brokers: where their data directories are made');
 }

@@ -1,8 +1,7 @@
 import { Command } from 'commander';
-import { parseBytes, parseDurationMs } from '../util/units.js';
 import type { Kind, KindOptions } from './actions/load.js';
 import { addBrokerOptions } from './broker-options.js';
-import { addLoadOptions, addOutputOptions, parsed } from './options.js';
+import { addLoadOptions, addOutputOptions, sizeOption, timeOption } from './options.js';
 
 const about: Readonly<Record<Kind, string>> = {
   produce: 'Load a broker with messages.',
@@ -15,11 +14,11 @@ export function loadCommand(kind: Kind): Command {
   const command = addOutputOptions(addBrokerOptions(addLoadOptions(new Command(kind))));
   command.description(about[kind]);
   if (kind === 'consume') {
-    command.option('--fill <size>', 'what is produced first', parsed(parseBytes), 256 * 2 ** 20);
+    command.addOption(sizeOption('--fill <size>', 'what is produced first', 256 * 2 ** 20));
   } else {
     command
       .option('--find-max-rate', 'look for the highest rate that is held')
-      .option('--max-p99 <time>', 'held: with a p99 of at most this', parsed(parseDurationMs), 100);
+      .addOption(timeOption('--max-p99 <time>', 'held: with a p99 of at most this', 100));
   }
   return command.action(async (options: KindOptions) => {
     const { load } = await import('./actions/load.js');

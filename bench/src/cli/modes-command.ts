@@ -1,8 +1,8 @@
 import { Command } from 'commander';
-import { parseCount, parseDurationMs } from '../util/units.js';
+import { parseCount } from '../util/units.js';
 import type { ModesOptions } from './actions/modes.js';
 import { addStartOptions } from './broker-options.js';
-import { addLoadOptions, addOutputOptions, parsed } from './options.js';
+import { addLoadOptions, addOutputOptions, parsed, timeOption } from './options.js';
 import type { LoadOptions, OutputOptions } from './options.js';
 
 /** What commands with rounds share. */
@@ -21,12 +21,7 @@ export function addRoundsOptions(command: Command): Command {
       parsed((text) => parseCount(text, 1)),
       5,
     )
-    .option(
-      '--rate-duration <time>',
-      'how long the end-to-end part is',
-      parsed(parseDurationMs),
-      3_000,
-    );
+    .addOption(timeOption('--rate-duration <time>', 'how long the end-to-end part is', 3_000));
 }
 
 /** `modes`: the cells side by side, and what each costs its broker. */

@@ -1,7 +1,14 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 import type { LoadSpec, Pacing, ProduceApi } from '../load/spec.js';
-import { parseBytes, parseCount, parseDurationMs, UnitError } from '../util/units.js';
+import {
+  formatBytes,
+  formatDuration,
+  parseBytes,
+  parseCount,
+  parseDurationMs,
+  UnitError,
+} from '../util/units.js';
 
 /** Options of every command that loads something; times in ms, sizes in bytes. */
 export interface LoadOptions {
@@ -51,6 +58,19 @@ export function parsed<Value>(parse: (text: string) => Value): (text: string) =>
 const count = (minimum: number): ((text: string) => number) =>
   parsed((text) => parseCount(text, minimum));
 
+/** An option that takes a time, in ms in code; its default is shown as it would be given. */
+export function timeOption(flags: string, about: string, defaultMs?: number): Option {
+  const option = new Option(flags, about).argParser(parsed(parseDurationMs));
+  return defaultMs === undefined ? option : option.default(defaultMs, formatDuration(defaultMs));
+}
+
+/** An option that takes a size, in bytes in code. */
+export function sizeOption(flags: string, about: string, defaultBytes?: number): Option {
+  const option = new Option(flags, about).argParser(parsed(parseBytes));
+  if (defaultBytes === undefined) return option;
+  return option.default(defaultBytes, formatBytes(defaultBytes).replace(/(\.00)? /, ''));
+}
+
 /** @param defaults what this command does differently. */
 export function addLoadOptions(command: Command, defaults: Partial<LoadOptions> = {}): Command {
   const d = { partitions: 4, size: '100', rate: 0, warmup: 2_000, acks: 'all', ...defaults };
@@ -62,7 +82,7 @@ export function addLoadOptions(command: Command, defaults: Partial<LoadOptions> 
     .option('--size <bytes>', 'size of a value: 100, 1KiB, or a range such as 200..500', d.size)
     .option('--payload <kind>', 'random, json, zeros, or a file to cut messages from', 'random')
     .option('--keys <n>', 'different keys; 0: messages have none', count(0), 0)
-    .option('--batch <bytes>', 'size at which a batch is sent', parsed(parseBytes), 256 * 1024)
+    .addOption(sizeOption('--batch <bytes>', 'size at which a batch is sent', 256 * 1024))
     .option('--linger <ms>', 'how long a batch waits for more, in ms', count(0), 0)
     .addOption(
       new Option('--acks <acks>', 'what is waited for').choices(['all', '1', '0']).default(d.acks),
@@ -85,12 +105,12 @@ export function addLoadOptions(command: Command, defaults: Partial<LoadOptions> 
       ).choices(['send', 'enqueue']),
     )
     .option('--in-flight <n>', 'awaited messages of a producer, with send', count(1), 1_000)
-    .option('--fetch <bytes>', 'size of a fetch', parsed(parseBytes), 1024 * 1024)
+    .addOption(sizeOption('--fetch <bytes>', 'size of a fetch', 1024 * 1024))
     .option('--no-crc', 'consumers do not check the CRC of batches')
-    .option('--duration <time>', 'how long to measure, such as 10s', parsed(parseDurationMs))
+    .addOption(timeOption('--duration <time>', 'how long to measure, such as 10s'))
     .option('--messages <n>', 'measure so many messages instead', count(1))
-    .option('--bytes <size>', 'measure so many bytes of values instead', parsed(parseBytes))
-    .option('--warmup <time>', 'load before it is measured', parsed(parseDurationMs), d.warmup);
+    .addOption(sizeOption('--bytes <size>', 'measure so many bytes of values instead'))
+    .addOption(timeOption('--warmup <time>', 'load before it is measured', d.warmup));
 }
 
 export function addOutputOptions(command: Command): Command {

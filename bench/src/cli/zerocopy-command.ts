@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import { parseBytes, parseCount, UnitError } from '../util/units.js';
 import type { ZerocopyOptions } from './actions/zerocopy.js';
-import { addOutputOptions, parsed } from './options.js';
+import { addOutputOptions, parsed, sizeOption } from './options.js';
 
 const MIN_CHUNK_BYTES = 64 * 1024;
 
@@ -30,8 +30,16 @@ export function zerocopyCommand(): Command {
       parsed((text) => parseCount(text, 1)),
       5,
     )
-    .option('--bytes <size>', 'what is served in each', parsed(someBytes), 256 * 2 ** 20)
-    .option('--chunks <list>', 'sizes of a fetch', parsed(chunksOf), [64 * 2 ** 10, 2 ** 20])
+    .addOption(
+      sizeOption('--bytes <size>', 'what is served in each', 256 * 2 ** 20).argParser(
+        parsed(someBytes),
+      ),
+    )
+    .addOption(
+      new Option('--chunks <list>', 'sizes of a fetch')
+        .argParser(parsed(chunksOf))
+        .default([64 * 2 ** 10, 2 ** 20], '64KiB,1MiB'),
+    )
     .option('--data-dir <dir>', 'where data directories are made')
     .option('--loopback', 'do not make namespaces', false)
     .addOption(new Option('--inside <namespace/address>').hideHelp())

@@ -15,7 +15,6 @@ const byteUnits: Readonly<Record<string, number>> = {
 };
 const timeUnitsMs: Readonly<Record<string, number>> = {
   ms: 1,
-  '': 1_000,
   s: 1_000,
   m: 60_000,
   h: 3_600_000,
@@ -28,9 +27,9 @@ export function parseBytes(text: string): number {
   throw new UnitError(`${quoted(text)} is no size: give bytes, such as 1000, 64KiB or 1GiB`);
 }
 
-/** `500ms`, `10s`, `2m` or `10` (seconds) as milliseconds. @throws UnitError */
+/** `500ms`, `10s`, `2m` or `0` as milliseconds: whoever leaves the unit out means one or another. @throws UnitError */
 export function parseDurationMs(text: string): number {
-  const ms = withUnit(text, timeUnitsMs);
+  const ms = text.trim() === '0' ? 0 : withUnit(text, timeUnitsMs);
   if (ms !== undefined && Number.isFinite(ms) && ms >= 0) return ms;
   throw new UnitError(`${quoted(text)} is no time: give 500ms, 10s or 2m`);
 }
@@ -70,6 +69,11 @@ export function formatMicros(micros: number): string {
   if (micros < 1_000) return `${micros.toFixed(0)} µs`;
   if (micros < 1_000_000) return `${significant(micros / 1_000)} ms`;
   return `${significant(micros / 1_000_000)} s`;
+}
+
+/** `500ms` or `10s`, as it is given. */
+export function formatDuration(ms: number): string {
+  return ms % 1_000 === 0 ? `${ms / 1_000}s` : `${ms}ms`;
 }
 
 /** Three significant digits or so, with separators from 1,000 on. */
