@@ -114,9 +114,9 @@ export class StartedBroker {
   }
 }
 
-/** None may outlive this process, however it ends. */
+/** None may outlive this process, however it ends, nor write to directories that are removed then. */
 const running = new Set<ChildProcess>();
-process.on('exit', () => {
+process.prependListener('exit', () => {
   for (const child of running) signalGroup(child, 'SIGKILL');
 });
 

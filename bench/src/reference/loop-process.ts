@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 
 /** None may outlive this process; `reference.c` sees to that too, for when this one is killed. */
 const running = new Set<LoopProcess>();
-process.on('exit', () => {
+process.prependListener('exit', () => {
   for (const loop of running) loop.kill();
 });
 

@@ -9,9 +9,9 @@ const START_TIMEOUT_MS = 10_000;
 const STOP_TIMEOUT_MS = 10_000;
 const LOOK_EVERY_MS = 20;
 
-/** None may outlive this process. */
+/** None may outlive this process, nor write to directories that are removed when it ends. */
 const running = new Set<{ kill(signal: NodeJS.Signals): boolean }>();
-process.on('exit', () => {
+process.prependListener('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from '@jest/globals';
@@ -43,6 +43,20 @@ export class BenchCommand {
   /** What runs leave in the temporary directory: nothing. */
   leftovers(): readonly string[] {
     return readdirSync(this.directory).filter((name) => name.startsWith('millrace-bench-'));
+  }
+
+  /** Processes of runs in this directory, by what they were given; of Linux only. */
+  processes(): readonly string[] {
+    if (!existsSync('/proc/self/environ')) return [];
+    return readdirSync('/proc').filter((pid) => {
+      if (!/^\d+$/.test(pid)) return false;
+      try {
+        const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+        return environment.includes(`TMPDIR=${this.directory}`);
+      } catch {
+        return false; // It has ended, or is somebody else's.
+      }
+    });
   }
 
   start(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Running {
