@@ -1,6 +1,11 @@
+import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { ResultFile } from '../../bench/src/results/schema.js';
+import { findProgram } from '../../bench/src/servers/find-program.js';
+import { skipped } from '../faults/support/length.js';
 import { BenchCommand } from './support/bench-command.js';
+import type { Running } from './support/bench-command.js';
 
 /** Many processes, on a machine that may be busy. It only ends what hangs. */
 const TIMEOUT_MS = 180_000;
@@ -11,7 +16,7 @@ beforeEach(async () => {
   bench = await BenchCommand.make();
 });
 afterEach(async () => {
-  for (const pid of bench.processes()) process.kill(Number(pid), 'SIGKILL');
+  for (const { pid } of bench.processes()) process.kill(pid, 'SIGKILL');
   await bench.remove();
 });
 
@@ -20,6 +25,55 @@ const modes = (...args: readonly string[]): readonly string[] => [
   ...['modes', '--modes', 'mmap+sendfile', '--rounds', '1', '--warmup', '0', '--no-cold'],
   ...['--rate', '0', '--results', bench.results, ...args],
 ];
+
+/** Resolves when a process of the run is called so; rejects when the run ends before. */
+async function runs({ child, outcome }: Running, pattern: RegExp): Promise<void> {
+  while (!bench.processes().some(({ line }) => pattern.test(line))) {
+    if (child.exitCode !== null) throw new Error(`it ended: ${(await outcome).stderr}`);
+    await sleep(LOOK_EVERY_MS);
+  }
+}
+
+test(
+  'modes --reference: Ctrl-C keeps what was measured, writes the report, and nothing stays',
+  async () => {
+    const missing = ['cc', 'gcc', 'clang'].every((name) => findProgram(name) === undefined);
+    if (missing || process.platform !== 'linux') {
+      skipped('modes --reference, ended by Ctrl-C', 'it needs Linux and a C compiler');
+      return;
+    }
+    const running = bench.start(modes('--bytes', '64MiB', '--reference', '--json'));
+    await runs(running, /reference drive/);
+    running.child.kill('SIGINT');
+    const { code, stderr, stdout } = await running.outcome;
+    expect({ code, stderr }).toMatchObject({ code: 130 });
+    const result = JSON.parse(stdout) as ResultFile;
+    expect(result.interrupted).toBe(true);
+    const phases = result.cells[0]?.rounds[0]?.map(({ phase }) => phase);
+    expect(phases?.slice(0, 2)).toEqual(['produce', 'consume']);
+    expect(readdirSync(bench.results)).toContain('report.html');
+    expect(bench.leftovers()).toEqual([]);
+    expect(bench.processes()).toEqual([]);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  'Ctrl-C while it warms up ends it then: there is nothing to measure',
+  async () => {
+    const time = ['--warmup', '10m', '--duration', '10m'];
+    const args = ['produce', '--start', ...time, '--results', bench.results, '--json'];
+    const running = bench.start(args);
+    await runs(running, /worker\.js/);
+    running.child.kill('SIGINT');
+    const { code, stderr, stdout } = await running.outcome;
+    expect({ code, stderr }).toMatchObject({ code: 130 });
+    expect(JSON.parse(stdout)).toMatchObject({ interrupted: true, cells: [{ rounds: [[]] }] });
+    expect(bench.leftovers()).toEqual([]);
+    expect(bench.processes()).toEqual([]);
+  },
+  TIMEOUT_MS,
+);
 
 test(
   'a second Ctrl-C ends it at once, and no process and no directory stays',

@@ -1,12 +1,15 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { LoadSpec } from '../../bench/src/load/spec.js';
 import { LoopProcess } from '../../bench/src/reference/loop-process.js';
+import { loopContenders } from '../../bench/src/reference/loops.js';
+import { planReference } from '../../bench/src/reference/plan.js';
 import { referenceProgram } from '../../bench/src/reference/program.js';
 import { referenceTable } from '../../bench/src/results/reference-table.js';
 import type { Cell, Measurement } from '../../bench/src/results/schema.js';
@@ -124,6 +127,15 @@ describe('the plain C loop', () => {
     });
     const all = Buffer.concat([one, two, one, two, one]);
     expect(readFileSync(file('log')).equals(all)).toBe(true);
+  });
+
+  test('measures nothing when it was ended before it began', async () => {
+    if (program === undefined) return;
+    const payload = { kind: 'zeros', minBytes: 1_000, maxBytes: 1_000 } as const;
+    const spec = { payload, batchBytes: 2 ** 16, fetchBytes: 2 ** 16 } as LoadSpec;
+    const loops = loopContenders(planReference(program, spec, 2 ** 24, directory.path));
+    for (const loop of loops) expect(await loop.run(AbortSignal.abort())).toEqual([]);
+    expect(readdirSync(directory.path)).toEqual([]);
   });
 
   test('refuses wrong arguments in one line, with 2', () => {

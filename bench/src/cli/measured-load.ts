@@ -8,13 +8,17 @@ import type { LoadPlan } from '../load/run-load.js';
 import type { BrokerCost, Measurement } from '../results/schema.js';
 import { LiveLine } from './live-line.js';
 
-/** Runs a phase with its live line, and tells what it cost the broker when that can be asked. */
+/**
+ * Runs a phase with its live line, and tells what it cost the broker when that can be asked.
+ *
+ * @returns undefined when it was ended before there was anything to measure.
+ */
 export async function measureLoad(
   plan: LoadPlan,
   label: string,
   signal: AbortSignal,
   httpAddress: string | undefined,
-): Promise<Measurement> {
+): Promise<Measurement | undefined> {
   const line = new LiveLine(label, plan.limit);
   let before: Metrics | undefined;
   let cost: BrokerCost | undefined;
@@ -30,7 +34,7 @@ export async function measureLoad(
         cost = costBetween(before, await scrape(httpAddress));
       },
     });
-    return cost === undefined ? measurement : { ...measurement, cost };
+    return measurement && cost ? { ...measurement, cost } : measurement;
   } finally {
     line.end();
   }

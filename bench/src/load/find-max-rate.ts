@@ -24,10 +24,11 @@ export interface MaxRate {
 /**
  * The highest rate that is held: doubled until one is not, then halved in between.
  *
+ * @param probe resolves to undefined when it was ended early.
  * @param signal ends the search with what was found by then.
  */
 export async function findMaxRate(
-  probe: (ratePerSecond: number) => Promise<Probe>,
+  probe: (ratePerSecond: number) => Promise<Probe | undefined>,
   signal: AbortSignal,
 ): Promise<MaxRate> {
   const ended = (): boolean => signal.aborted; // it changes while a probe runs
@@ -39,7 +40,7 @@ export async function findMaxRate(
   while (!ended() && probes < MAX_PROBES && rate >= 1 && rate <= HIGHEST_RATE) {
     probes += 1;
     const result = await probe(rate);
-    if (ended()) break;
+    if (result === undefined || ended()) break;
     if (result.held) {
       held = rate;
       best = result.measurement;

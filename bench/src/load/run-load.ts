@@ -37,9 +37,10 @@ export interface LoadHooks {
 /**
  * Runs one phase with workers of its own.
  *
+ * @returns undefined when it was ended before there was anything to measure.
  * @throws WorkerError when a worker cannot connect or dies; every worker is gone then.
  */
-export async function runLoad(plan: LoadPlan, hooks: LoadHooks): Promise<Measurement> {
+export async function runLoad(plan: LoadPlan, hooks: LoadHooks): Promise<Measurement | undefined> {
   const { partitions, phase, spec } = plan;
   const producers = phase.startsWith('consume') ? [] : startWorkers('producer', spec.producers);
   const consumers = phase === 'produce' ? [] : startWorkers('consumer', spec.consumers);
@@ -56,6 +57,8 @@ export async function runLoad(plan: LoadPlan, hooks: LoadHooks): Promise<Measure
       await runPhase({ ...team, onProgress: undefined }, plan.warmup, new Series());
     }
     await hooks.onMeasureBegin?.();
+    // Workers told to stop before they begin would go to the limit.
+    if (signal.aborted) return undefined;
     const idle = watchIdle();
     const series = new Series();
     const reports = await runPhase(team, plan.limit, series);

@@ -96,6 +96,7 @@ export async function drive(
     driver.kill();
   };
   signal.addEventListener('abort', kill);
+  if (signal.aborted) kill();
   try {
     return (await driver.next()) as Driven;
   } catch (error) {

@@ -104,6 +104,7 @@ async function runOne(
         context.signal,
         at.httpAddress,
       );
+      if (measurement === undefined) break;
       measurements.push(cold === undefined ? measurement : { ...measurement, cold });
     }
   } finally {

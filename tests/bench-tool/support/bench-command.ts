@@ -16,6 +16,12 @@ export interface Outcome {
   readonly stderr: string;
 }
 
+export interface ProcessOfRun {
+  readonly pid: number;
+  /** Its command line. */
+  readonly line: string;
+}
+
 /** A run of the command that is under way. */
 export interface Running {
   readonly child: ChildProcess;
@@ -45,16 +51,19 @@ export class BenchCommand {
     return readdirSync(this.directory).filter((name) => name.startsWith('millrace-bench-'));
   }
 
-  /** Processes of runs in this directory, by what they were given; of Linux only. */
-  processes(): readonly string[] {
+  /** Processes of runs in this directory; on Linux only. */
+  processes(): readonly ProcessOfRun[] {
     if (!existsSync('/proc/self/environ')) return [];
-    return readdirSync('/proc').filter((pid) => {
-      if (!/^\d+$/.test(pid)) return false;
+    return readdirSync('/proc').flatMap((pid) => {
+      if (!/^\d+$/.test(pid)) return [];
       try {
-        const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
-        return environment.includes(`TMPDIR=${this.directory}`);
+        const [environment, line] = (['environ', 'cmdline'] as const).map((name) =>
+          readFileSync(`/proc/${pid}/${name}`, 'utf8').split('\0'),
+        );
+        const isOurs = environment?.includes(`TMPDIR=${this.directory}`);
+        return isOurs === true ? [{ pid: Number(pid), line: line?.join(' ') ?? '' }] : [];
       } catch {
-        return false; // It has ended, or is somebody else's.
+        return []; // It has ended, or is somebody else's.
       }
     });
   }

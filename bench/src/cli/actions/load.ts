@@ -99,9 +99,9 @@ class Run {
         const cold = options.cold ? await this.#makeCold() : undefined;
         const phase = options.cold ? 'consume-cold' : kind;
         const measured = await this.#measure(phase, partitions, this.spec);
-        const measurement = cold === undefined ? measured : { ...measured, cold };
-        this.context.say(...summaryLines(measurement));
-        return { ...result, kind: 'load' as const, cells: this.#cells([measurement]) };
+        const measurements = measured === undefined ? [] : [{ ...measured, ...(cold && { cold }) }];
+        this.context.say(...measurements.flatMap(summaryLines));
+        return { ...result, kind: 'load' as const, cells: this.#cells(measurements) };
       } finally {
         await this.#restarted?.stop();
         if (options.topic === undefined && this.target.started === undefined) {
@@ -119,7 +119,7 @@ class Run {
     return [{ name, about: how, rounds: [measurements] }];
   }
 
-  #measure(phase: PhaseName, partitions: number, spec: LoadSpec): Promise<Measurement> {
+  #measure(phase: PhaseName, partitions: number, spec: LoadSpec): Promise<Measurement | undefined> {
     const { warmup } = this.options;
     const cold = phase === 'consume-cold';
     const plan: LoadPlan = {
@@ -159,6 +159,7 @@ class Run {
     const found = await findMaxRate(async (ratePerSecond) => {
       const spec: LoadSpec = { ...this.spec, ratePerSecond, api: 'send' };
       const measurement = await this.#measure(kind, partitions, spec);
+      if (measurement === undefined) return undefined;
       const { endToEnd, publish } = measurement.latencies;
       const p99Ms = ((endToEnd ?? publish)?.p99Us ?? Infinity) / 1_000;
       const held = measurement.generator.limit === undefined && p99Ms <= maxP99Ms;
