@@ -7,6 +7,7 @@ import { findProgram } from '../../bench/src/servers/find-program.js';
 import { skipped } from '../faults/support/length.js';
 import { BrokerProcess } from '../support/broker-process.js';
 import { BenchCommand } from './support/bench-command.js';
+import type { Outcome } from './support/bench-command.js';
 
 /** Many processes, on a machine that may be busy. It only ends what hangs. */
 const TIMEOUT_MS = 180_000;
@@ -125,6 +126,22 @@ test(
   },
   TIMEOUT_MS,
 );
+
+test('where nothing can be written, one line names --data-dir or --results', async () => {
+  const file = join(bench.directory, 'no-directory');
+  writeFileSync(file, '');
+  const run = (...args: readonly string[]): Promise<Outcome> =>
+    bench.start(args, { TMPDIR: join(file, 'tmp') }).outcome;
+  const outcomes = await Promise.all([
+    run('modes'),
+    run('produce', '--start'),
+    run('modes', '--results', join(file, 'results')),
+  ]);
+  const says = /^millrace-bench: .*; give another --(data-dir|results)\n$/;
+  for (const { code, stderr } of outcomes) {
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(says) as unknown });
+  }
+});
 
 test('modes: every cell in every round, with what it cost, and a report that is whole', async () => {
   const result = await measured(

@@ -190,15 +190,17 @@ describe('building it', () => {
     const files = { source: file('reference.c'), built: file('build/reference') };
     writeFileSync(files.source, 'int main(void) { return nothing; }\n');
     if (program !== undefined) {
-      await expect(referenceProgram(files)).rejects.toThrow(/does not compile here: .*nothing/);
+      await expect(referenceProgram(undefined, files)).rejects.toThrow(
+        /does not compile here: .*nothing/,
+      );
       expect(existsSync(files.built)).toBe(false);
     }
     process.env['PATH'] = directory.path;
-    await expect(referenceProgram(files)).rejects.toThrow('needs a C compiler');
+    await expect(referenceProgram(undefined, files)).rejects.toThrow('needs a C compiler');
     // What was shipped built needs none.
     writeFileSync(file('old'), '');
     const shipped = { source: file('none.c'), built: file('old') };
-    expect(await referenceProgram(shipped)).toBe(shipped.built);
+    expect(await referenceProgram(undefined, shipped)).toBe(shipped.built);
   });
 });
 

@@ -29,9 +29,10 @@ export async function makeDirectory(parent = tmpdir()): Promise<string> {
     await mkdir(parent, { recursive: true });
     path = mkdtempSync(join(parent, 'millrace-bench-'));
   } catch (error) {
-    throw new BenchError(`no directory can be made in ${parent}: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw new BenchError(
+      `no directory can be made in ${parent}: ${messageOf(error)}; give another --data-dir`,
+      { cause: error },
+    );
   }
   made.add(path);
   return path;

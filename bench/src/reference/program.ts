@@ -26,11 +26,12 @@ const flags = ['-std=gnu11', '-O2', '-Wall', '-Wextra'];
  * The built `native/reference.c`: that of the package where it is not older than the source, else one that
  * is compiled now, into the package or, where nobody may write there, for this run alone.
  *
+ * @param parent where it is compiled for this run alone; undefined: the temporary directory of the system.
  * @param files where the source is, and where what is built of it goes; by default in this package.
  * @returns its path.
  * @throws BenchError in one line where it cannot be had: no Linux, no compiler, or an error of it.
  */
-export async function referenceProgram(files = ofPackage): Promise<string> {
+export async function referenceProgram(parent?: string, files = ofPackage): Promise<string> {
   if (process.platform !== 'linux') throw new BenchError('the plain C loop is for Linux');
   if (isFresh(files)) return files.built;
   const compiler = ['cc', 'gcc', 'clang'].find((name) => findProgram(name) !== undefined);
@@ -38,7 +39,7 @@ export async function referenceProgram(files = ofPackage): Promise<string> {
     throw new BenchError('the plain C loop needs a C compiler (Debian: gcc libc6-dev)');
   }
   // Compiled beside and renamed: another run may be starting the old one, or doing the same.
-  const directory = await buildDirectory(files.built);
+  const directory = await buildDirectory(files.built, parent);
   const temporary = mkdtempSync(join(directory, '.reference-'));
   try {
     const output = join(temporary, 'reference');
@@ -57,14 +58,14 @@ function isFresh({ built, source }: typeof ofPackage): boolean {
   return program !== undefined && (its === undefined || program.mtimeMs >= its.mtimeMs);
 }
 
-async function buildDirectory(built: string): Promise<string> {
+async function buildDirectory(built: string, parent: string | undefined): Promise<string> {
   const directory = dirname(built);
   try {
     mkdirSync(directory, { recursive: true });
     accessSync(directory, constants.W_OK);
     return directory;
   } catch {
-    return makeDirectory();
+    return makeDirectory(parent);
   }
 }
 

@@ -16,9 +16,10 @@ export function checkResults(directory: string): void {
     mkdirSync(directory, { recursive: true });
     accessSync(directory, constants.W_OK);
   } catch (error) {
-    throw new BenchError(`results cannot be written to ${directory}: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw new BenchError(
+      `results cannot be written to ${directory}: ${messageOf(error)}; give another --results`,
+      { cause: error },
+    );
   }
 }
 

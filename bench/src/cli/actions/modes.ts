@@ -101,7 +101,7 @@ async function referenceOf(
   // What is appended by the plain sender comes on top of what the load stored.
   checkRoom(context.dataDir ?? tmpdir(), spec, { bytes: REFERENCE_ROOM * bytes });
   try {
-    return planReference(await referenceProgram(), spec, bytes, dataDir);
+    return planReference(await referenceProgram(dataDir), spec, bytes, dataDir);
   } catch (error) {
     if (!(error instanceof BenchError)) throw error;
     context.notes.push(`left out: ${error.message}`);
