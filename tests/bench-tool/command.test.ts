@@ -63,6 +63,14 @@ describe('a load on a running broker', () => {
   });
 });
 
+test('says which version it is', async () => {
+  const manifest = readFileSync(new URL('../../bench/package.json', import.meta.url), 'utf8');
+  const { version } = JSON.parse(manifest) as { readonly version: string };
+  expect(await bench.start(['--version']).outcome).toEqual({
+    ...{ code: 0, stdout: `${version}\n`, stderr: '' },
+  });
+});
+
 test('readers of its output that have gone take nothing from a run', async () => {
   const results = join(bench.directory, 'unread');
   const args = ['produce', '--broker', broker.address, '--warmup', '0', '--messages', '1000'];

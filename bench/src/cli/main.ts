@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { BenchError, exitCode, messageOf } from '../errors.js';
+import { benchVersion } from '../version.js';
 import { compareCommand } from './compare-command.js';
 import { loadCommand } from './load-command.js';
 import { modesCommand } from './modes-command.js';
@@ -18,9 +19,9 @@ export async function run(argv: readonly string[]): Promise<void> {
     if (error.code !== 'EPIPE') process.exitCode = exitCode.failed;
   });
   process.stderr.on('error', () => undefined);
-  const program = new Command('millrace-bench').description(
-    'Loads brokers, and tells what mmap and sendfile are worth on this machine.',
-  );
+  const program = new Command('millrace-bench')
+    .description('Loads brokers, and tells what mmap and sendfile are worth on this machine.')
+    .version(benchVersion());
   for (const kind of ['produce', 'consume', 'e2e'] as const) program.addCommand(loadCommand(kind));
   program.addCommand(modesCommand());
   program.addCommand(zerocopyCommand());
