@@ -42,7 +42,7 @@ test(
       skipped('modes --reference, ended by Ctrl-C', 'it needs Linux and a C compiler');
       return;
     }
-    const running = bench.start(modes('--bytes', '64MiB', '--reference', '--json'));
+    const running = bench.start(modes('--bytes', '256MiB', '--reference', '--json'));
     await runs(running, /reference drive/);
     running.child.kill('SIGINT');
     const { code, stderr, stdout } = await running.outcome;

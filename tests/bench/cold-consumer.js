@@ -39,15 +39,17 @@ const WARM_UP_MS = 2_500;
 
 const read = (server) => runScript([script('./latency/read.js'), server.port, OLD, String(bytes)]);
 
-/** How long new messages take while `beside` goes on. */
+/** How long new messages take while `beside` goes on, again and again to the end. */
 async function measure(server, seconds, beside) {
   const { acks, rate, size } = values;
   const args = ['topic', server.port, rate, String(seconds), size, acks, 'timer'];
-  const load = runScript([script('./latency/load.js'), ...args]);
+  let ended = false;
+  const load = runScript([script('./latency/load.js'), ...args]).finally(() => (ended = true));
   await delay(WARM_UP_MS);
   const readBefore = server.diskReadBytes();
   const reading = await beside();
   const fromDisk = (server.diskReadBytes() - readBefore) / GiB;
+  while (reading !== undefined && !ended) await beside();
   return { ...(await load), fromDisk, readSeconds: reading?.seconds ?? 0 };
 }
 
@@ -64,14 +66,15 @@ await withTempDir(async (directory) => {
     `${values.rate} messages/s of ${values.size} bytes, acks=${values.acks}, while ${values.gib} GiB are read ` +
       `(${seconds.toFixed(1)} s alone, from the disk); ${values.rounds} rounds, interleaved`,
   );
-  const length = Math.ceil(seconds) + 2;
+  const length = Math.ceil(seconds);
   const ways = {
     alone: () => measure(server, length, () => undefined),
     'beside one from the page cache': () => measure(server, length, () => read(server)),
-    'beside one from the disk': () => {
-      forgetPages(directory);
-      return measure(server, length, () => read(server));
-    },
+    'beside one from the disk': () =>
+      measure(server, length, () => {
+        forgetPages(directory);
+        return read(server);
+      }),
   };
   const results = Object.fromEntries(Object.keys(ways).map((name) => [name, []]));
   for (let round = 0; round < Number(values.rounds); round += 1) {

@@ -12,10 +12,13 @@ const OVERHEAD = 1.3;
 const ALLOCATED_AHEAD_BYTES = 256 * 2 ** 20;
 const FRAMING_BYTES = 80;
 
+/** A broker that was killed may be within a call that makes one more file. */
+const REMOVAL = { recursive: true, force: true, maxRetries: 5 } as const;
+
 /** Directories that runs make are removed even when the process ends in the middle of something. */
 const made = new Set<string>();
 process.on('exit', () => {
-  for (const path of made) rmSync(path, { recursive: true, force: true });
+  for (const path of made) rmSync(path, REMOVAL);
 });
 
 /**
@@ -39,7 +42,7 @@ export async function makeDirectory(parent = tmpdir()): Promise<string> {
 }
 
 export function removeDirectory(path: string): void {
-  rmSync(path, { recursive: true, force: true });
+  rmSync(path, REMOVAL);
   made.delete(path);
 }
 

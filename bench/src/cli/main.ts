@@ -16,7 +16,9 @@ import { zerocopyCommand } from './zerocopy-command.js';
 export async function run(argv: readonly string[]): Promise<void> {
   // A reader that goes (`| head`) takes nothing from a run: what is measured is written to its files.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') process.exitCode = exitCode.failed;
+    if (error.code === 'EPIPE') return;
+    process.stderr.write(`millrace-bench: the output cannot be written: ${error.message}\n`);
+    process.exitCode = exitCode.failed;
   });
   process.stderr.on('error', () => undefined);
   const program = new Command('millrace-bench')

@@ -4,6 +4,7 @@ import { checkResults, writeResult } from '../results/files.js';
 import { RESULT_SCHEMA } from '../results/schema.js';
 import type { ResultFile } from '../results/schema.js';
 import { watchInterrupts } from './interrupt.js';
+import type { Interruption } from './interrupt.js';
 import type { OutputOptions } from './options.js';
 
 /** What a command that measures works in. */
@@ -43,12 +44,26 @@ export async function runCommand(
   const startedAt = new Date().toISOString();
   const interruption = watchInterrupts();
   const context = new RunContext(interruption.signal, options.json || options.csv);
-  let partial: Partial<ResultFile>;
   try {
-    partial = await work(context);
+    report(options, await work(context), { context, interruption, startedAt });
   } finally {
+    // Not before all is written: a second Ctrl-C amid that would leave half of it.
     interruption.dispose();
   }
+}
+
+interface Run {
+  readonly context: RunContext;
+  readonly interruption: Interruption;
+  readonly startedAt: string;
+}
+
+/** Fills in what every result has, writes it, and prints it as it was asked for. */
+function report(
+  options: OutputOptions,
+  partial: Partial<ResultFile>,
+  { context, interruption, startedAt }: Run,
+): void {
   const { cells = [], kind = 'load', limit, load, name = kind } = partial;
   if (load === undefined || limit === undefined) throw new Error('a result without its load');
   const result: ResultFile = {

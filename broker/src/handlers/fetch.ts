@@ -59,8 +59,10 @@ export class FetchHandler implements Handler<FetchRequest, FetchResponse> {
     context.deadlineMs += waitMs;
     counters.fetchEntries += request.entries.length;
     let attempt = await this.#attempt(request, maxBytes);
-    if (attempt.totalBytes < minBytes && !attempt.failed) counters.fetchesWaited += 1;
-    while (attempt.totalBytes < minBytes && !attempt.failed) {
+    const isShort = (): boolean =>
+      attempt.totalBytes < minBytes && !attempt.failed && !attempt.full;
+    if (isShort()) counters.fetchesWaited += 1;
+    while (isShort()) {
       const missingBytes = minBytes - attempt.totalBytes;
       const wait = FetchWait.begin(
         context.connection,

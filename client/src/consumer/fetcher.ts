@@ -106,7 +106,12 @@ export class Fetcher {
 
   #plan(): NodeFetch[] {
     const plan = new Map<string, NodeFetch>();
+    const starts = new Map<string, number>();
     for (const reader of this.#readers) {
+      // Also when it wants nothing now: those behind it are next.
+      for (const [slot, first] of this.#first) {
+        if (first === reader) starts.set(slot, plan.get(slot)?.readers.length ?? 0);
+      }
       if (!reader.wantsFetch) continue;
       const route = this.#cluster.peek(reader.topic);
       const leader = route?.partitions[reader.partition]?.leader ?? -1;
@@ -122,7 +127,7 @@ export class Fetcher {
       const fetch = this.#slotFor(reader, leader, address, plan);
       fetch?.readers.push(reader);
     }
-    return [...plan.values()].map((fetch) => limited(fetch, this.#first.get(fetch.slot)));
+    return [...plan.values()].map((fetch) => limited(fetch, starts.get(fetch.slot) ?? 0));
   }
 
   #slotFor(
@@ -195,17 +200,18 @@ export class Fetcher {
       position += row.byteLength;
       // Given up, or moved elsewhere, since it was asked for.
       if (reader.epoch !== epoch) continue;
+      reader.urgent = false;
       if (row.errorCode !== 0) firstError ??= this.#onRowError(reader, row, broker);
       else if (row.byteLength > 0) {
         const batches = reader.cut(bytes.subarray(start, position), row);
         reader.hasMore = row.highWatermark > reader.fetchOffset;
         this.#callbacks.onBatches(reader, batches);
       } else {
-        reader.urgent = false;
         // Empty for want of room in the response is not the end; offsets alone do not tell, for
         // the last of them may be a gap that recovery left.
         reader.hasMore = row.highWatermark > reader.fetchOffset && bytes.length > 0;
-        if (this.#options.exitAtEnd && !reader.hasMore) reader.atEnd = true;
+        const nothing = row.highWatermark === reader.fetchOffset || bytes.length === 0;
+        if (this.#options.exitAtEnd && nothing) reader.atEnd = true;
       }
     }
     return firstError;
@@ -277,11 +283,10 @@ export class Fetcher {
 }
 
 /**
- * From `first` on, and without those behind {@link MAX_READABLE_ROWS} that have something. What is left out is not
- * to wait for these: when they turn out to have nothing the answer says so at once.
+ * From `start` on, and without those behind {@link MAX_READABLE_ROWS} that have something. What is left out is not
+ * to wait for these: when they turn out to have nothing the answer says so at once, and it is their turn.
  */
-function limited(fetch: NodeFetch, first: PartitionReader | undefined): NodeFetch {
-  const start = first === undefined ? 0 : Math.max(0, fetch.readers.indexOf(first));
+function limited(fetch: NodeFetch, start: number): NodeFetch {
   const readers = [...fetch.readers.slice(start), ...fetch.readers.slice(0, start)];
   let readable = 0;
   const end = readers.findIndex(({ hasMore }) => hasMore && ++readable > MAX_READABLE_ROWS);

@@ -13,7 +13,7 @@ const TICKS_PER_SECOND = 100;
 /** Takes the files below a directory out of the page cache; what is dirty is written first. */
 export function forgetPages(directory) {
   const script =
-    'sync "$1"; find "$1" -type f -exec dd if={} iflag=nocache count=0 status=none \\;';
+    'sync -f "$1"; find "$1" -type f -exec dd if={} iflag=nocache count=0 status=none \\;';
   execFileSync('sh', ['-c', script, 'sh', directory]);
 }
 

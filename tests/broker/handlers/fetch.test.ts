@@ -190,6 +190,14 @@ describe('errors', () => {
 });
 
 describe('waiting', () => {
+  test('does not begin for an answer that has no room for more', async () => {
+    const { handler, context, waits } = setUp([new FakePartition(1), new FakePartition(1, 5_000)]);
+    const wish = request(2, { maxWaitMs: 60_000, minBytes: 1_000, maxBytes: 1_000 });
+    const answer = await handler.handle(wish, ByteChunks.empty, context);
+    expect(answer?.response.entries.map(({ byteLength }) => byteLength)).toEqual([100, 0]);
+    expect(waits.size).toBe(0);
+  });
+
   test('holds no region, and ends with the append that gives enough', async () => {
     const partition = new FakePartition(2);
     const { handler, context, waits } = setUp([partition]);

@@ -167,9 +167,12 @@ class Run {
       context.say(`${significant(ratePerSecond)} msg/s: p99 ${significant(p99Ms)} ms, ${verdict}`);
       return { held, measurement };
     }, context.signal);
+    const nothing = context.signal.aborted
+      ? 'it was ended before a rate was held'
+      : 'no rate was held: give a longer --max-p99';
     context.say(
       found.best === undefined
-        ? 'no rate was held: give a longer --max-p99'
+        ? nothing
         : `the highest rate that was held: ${significant(found.ratePerSecond)} msg/s`,
       ...(found.best === undefined ? [] : latencyLines(found.best)),
     );
