@@ -154,7 +154,9 @@ async function damageRound(
   const reader = new Follower(client, { topic, partition: 0 });
   await reader.reach(0);
   const files = segments(topicId, 0);
-  const path = which === 'active' ? files.at(-1) : files[Math.floor(part * (files.length - 1))];
+  // The newest sealed one may have a sync under way yet, and is as good as active until that is done.
+  const settled = Math.max(1, files.length - 2);
+  const path = which === 'active' ? files.at(-1) : files[Math.floor(part * settled)];
   damages[kind]?.(path ?? '', part);
   const damagedMs = performance.now();
   appender.resume();
