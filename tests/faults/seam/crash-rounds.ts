@@ -50,6 +50,8 @@ class Dice {
   point({ operations }: Recording): CrashPoint {
     return { operations: this.pick(operations.length + 1), loss: this.loss() };
   }
+
+  readonly anywhere = (recording: Recording): readonly CrashPoint[] => [this.point(recording)];
 }
 
 function lifeOf(name: string): Life {
@@ -61,27 +63,27 @@ function lifeOf(name: string): Life {
 /** After everything, and nothing that was not synced is there. */
 const atTheEnd: CrashPoint = { operations: Infinity, loss: losses[0] };
 
-/** Two crashes, the second of what was opened after the first. */
-interface TwoCrashes {
+/** A crash, and then others of what was opened after it, each from there. */
+interface Crashes {
   readonly first: CrashPoint;
-  /** Default: anywhere. */
-  readonly second?: CrashPoint;
+  readonly then: (next: Recording) => readonly CrashPoint[];
   /** What happened before, for a message. */
   readonly before?: string;
 }
 
 async function crashTwice(
   recording: Recording,
-  { before = '', first, second }: TwoCrashes,
-  dice: Dice,
+  { before = '', first, then }: Crashes,
   problems: Problems,
 ): Promise<void> {
   const where = before + whereOf(recording, first);
   const { next, problems: found } = await crashAt(recording, first);
   problems.add(where, found);
   if (next === undefined) return;
-  const then = second ?? dice.point(next);
-  problems.add(`${where},\n  then ${whereOf(next, then)}`, (await crashAt(next, then)).problems);
+  for (const second of then(next)) {
+    const { problems: lost } = await crashAt(next, second);
+    problems.add(`${where},\n  then ${whereOf(next, second)}`, lost);
+  }
 }
 
 /**
@@ -100,10 +102,14 @@ export async function crashAround(
   problems.add('without a crash', own);
   if (refused > 0) problems.add('without a fault', [`${refused} operations were refused`]);
   for (let i = 0; i < points; i += 1) {
-    await crashTwice(recording, { first: dice.point(recording) }, dice, problems);
+    await crashTwice(recording, { first: dice.point(recording), then: dice.anywhere }, problems);
   }
   return problems.text;
 }
+
+/** As soon as something was promised, each time. */
+const atEachPromise = ({ ledger }: Recording): CrashPoint[] =>
+  ledger.moments().map((operations) => ({ operations, loss: losses[0] }));
 
 const NAMING = new Set<Operation['type']>(['make', 'move', 'link', 'remove']);
 
@@ -126,15 +132,7 @@ export async function killAtNames(
   while (named.length > count) named.splice(dice.pick(named.length), 1);
   for (const operations of named) {
     const first = { operations, loss: undefined };
-    const { next, problems: found } = await crashAt(recording, first);
-    const where = whereOf(recording, first);
-    problems.add(where, found);
-    if (next === undefined) continue;
-    for (const moment of next.ledger.moments()) {
-      const then = { operations: moment, loss: losses[0] };
-      const { problems: lost } = await crashAt(next, then);
-      problems.add(`${where},\n  then ${whereOf(next, then)}`, lost);
-    }
+    await crashTwice(recording, { first, then: atEachPromise }, problems);
   }
   return problems.text;
 }
@@ -170,10 +168,14 @@ export async function failAround(
     problems.add(what, own);
     const before = `${what},\n  then `;
     for (const operations of [Infinity, metAfter + dice.pick(3)]) {
-      const crashes = { before, first: { operations, loss: undefined }, second: atTheEnd };
-      await crashTwice(recording, crashes, dice, problems);
+      const crashes = { before, first: { operations, loss: undefined }, then: () => [atTheEnd] };
+      await crashTwice(recording, crashes, problems);
     }
-    await crashTwice(recording, { before, first: dice.point(recording) }, dice, problems);
+    await crashTwice(
+      recording,
+      { before, first: dice.point(recording), then: dice.anywhere },
+      problems,
+    );
   }
   return problems.text;
 }
