@@ -1,3 +1,6 @@
+/** What one entry of the middle level of the page table maps, on x86-64 and, with pages of 4 KiB, on arm64. */
+export const HUGE_PAGE_BYTES = 2 * 1024 * 1024;
+
 export type MappingAccess = 'read' | 'write';
 
 /**
@@ -26,6 +29,15 @@ export interface Mapping {
    * @throws NativeError `EACCES` when mapped for reading
    */
   populate(position: number, length: number): Promise<void>;
+
+  /**
+   * Says whether pages from `position` on, which must be a multiple of {@link HUGE_PAGE_BYTES}, are to be
+   * huge ones where they are faulted in from now on (MADV_HUGEPAGE or MADV_NOHUGEPAGE). Where the kernel or the
+   * filesystem has none for files (ext4 before Linux 6.16) they stay small.
+   *
+   * @throws RangeError beyond `length`, or for another position
+   */
+  useHugePages(position: number, wanted: boolean): void;
 
   /**
    * msync(2) with MS_SYNC over the pages that hold the range, on the sync pool. Never repeated: a

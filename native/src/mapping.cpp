@@ -12,6 +12,9 @@ namespace millrace {
 
 namespace {
 
+/// `HUGE_PAGE_BYTES` of lib/mapping.ts.
+constexpr int64_t kHugePageBytes = 2 * 1024 * 1024;
+
 constexpr napi_type_tag kTypeTag = {0xb81e5d7c02a64f39, 0x8c7712e5d90b3aa6};
 
 }  // namespace
@@ -22,6 +25,7 @@ Napi::Function Mapping::Define(Napi::Env env) {
                          InstanceAccessor<&Mapping::Length>("length"),
                          InstanceMethod<&Mapping::Write>("write"),
                          InstanceMethod<&Mapping::Populate>("populate"),
+                         InstanceMethod<&Mapping::UseHugePages>("useHugePages"),
                          InstanceMethod<&Mapping::Sync>("sync"),
                          InstanceMethod<&Mapping::Unmap>("unmap"),
                      });
@@ -101,6 +105,24 @@ Napi::Value Mapping::Populate(const Napi::CallbackInfo& info) {
   CheckWritable(env, "madvise");
   auto job = std::make_unique<PopulateJob>(*environment_, RangeArguments(info));
   return environment_->prefaultPool.Submit(env, std::move(job));
+}
+
+Napi::Value Mapping::UseHugePages(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const MappedRegion& region = Mapped(env, "madvise");
+  const int64_t position = IntegerArgument(info, 0, "position");
+  const bool wanted = BooleanArgument(info, 1, "wanted");
+  CheckRange(env, position, 0, region.length(), "mapping");
+  if (position % kHugePageBytes != 0) {
+    ThrowRangeError(env, "position must be a multiple of " + std::to_string(kHugePageBytes));
+  }
+  const size_t start = static_cast<size_t>(position);
+  if (start == region.length()) return env.Undefined();
+  // Advice: what came of it shows in the faults, and nothing depends on it.
+  ::madvise(region.base() + start, region.length() - start,
+            wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+  environment_->counters.Count(Side::kLoop, Syscall::kMadvise, 0);
+  return env.Undefined();
 }
 
 Napi::Value Mapping::Sync(const Napi::CallbackInfo& info) {

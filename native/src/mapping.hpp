@@ -38,6 +38,7 @@ class Mapping final : public Napi::ObjectWrap<Mapping> {
   Napi::Value Length(const Napi::CallbackInfo& info);
   Napi::Value Write(const Napi::CallbackInfo& info);
   Napi::Value Populate(const Napi::CallbackInfo& info);
+  Napi::Value UseHugePages(const Napi::CallbackInfo& info);
   Napi::Value Sync(const Napi::CallbackInfo& info);
   Napi::Value Unmap(const Napi::CallbackInfo& info);
 

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, expect, test } from '@jest/globals';
 import type { Mapping, NativeFile } from '@millrace/native';
+import { HUGE_PAGE_BYTES } from '@millrace/native';
 import { createFile, describeNative, pattern, thrownBy, useDirectory } from './helpers.js';
 
 const MIB = 1024 * 1024;
@@ -83,6 +84,30 @@ describeNative('Mapping', (native) => {
     ]);
   });
 
+  test('asks for huge pages from a position on, and takes that back', () => {
+    const [file, mapping] = mapped(8 * MIB);
+    file.allocate(MIB, 7 * MIB);
+    const flags = (): (string | undefined)[] =>
+      readFileSync('/proc/self/smaps', 'utf8')
+        .split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m)
+        .filter((each) => each.split('\n')[0]?.endsWith(directory.file()))
+        .map((each) => /VmFlags:.* (hg|nh)\b/.exec(each)?.[1]);
+    const range = mapping.length - HUGE_PAGE_BYTES;
+    mapping.useHugePages(HUGE_PAGE_BYTES, true);
+    expect(flags()).toEqual([undefined, 'hg']);
+    mapping.useHugePages(2 * HUGE_PAGE_BYTES, false);
+    expect(flags()).toEqual([undefined, 'hg', 'nh']);
+    mapping.useHugePages(mapping.length, true);
+    mapping.write([pattern(range)], HUGE_PAGE_BYTES);
+    expect(readFileSync(directory.file()).subarray(HUGE_PAGE_BYTES).equals(pattern(range))).toBe(
+      true,
+    );
+    for (const position of [4096, mapping.length + HUGE_PAGE_BYTES, -1]) {
+      const use = (): unknown => thrownBy(() => mapping.useHugePages(position, true));
+      expect(use()).toMatchObject({ name: 'RangeError' });
+    }
+  });
+
   test('is unmapped twice without harm, and of no use afterwards', () => {
     const [, mapping] = mapped(MIB);
     expect(mappings()).toBe(1);
@@ -93,6 +118,7 @@ describeNative('Mapping', (native) => {
     const uses: (() => unknown)[] = [
       () => mapping.write([Buffer.from('a')], 0),
       () => mapping.populate(0, 1),
+      () => mapping.useHugePages(0, true),
       () => mapping.sync(0, 1),
     ];
     for (const use of uses) {

@@ -29,6 +29,7 @@ function fakeFile(populated: Populated[]): StorageFile {
       new Promise<void>((done) => {
         populated.push({ from, length, done });
       }),
+    useHugePages: () => undefined,
     sync: () => Promise.resolve(),
     unmap: () => undefined,
   };

@@ -126,6 +126,10 @@ class RecordedMapping implements Mapping {
     recorder.wrote(this.node, position, Buffer.concat(chunks));
   }
 
+  useHugePages(position: number, wanted: boolean): void {
+    this.mapping.useHugePages(position, wanted);
+  }
+
   populate(position: number, length: number): Promise<void> {
     return this.mapping.populate(position, length);
   }

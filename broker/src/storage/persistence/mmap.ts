@@ -5,6 +5,7 @@ import type { Persistence, SegmentWriter } from './persistence.js';
 import { Preallocation } from './preallocation.js';
 import type { GrowthListener } from './preallocation.js';
 import { PrefaultBudget } from './prefault-budget.js';
+import { PrefaultLead } from './prefault-lead.js';
 
 export interface MmapOptions {
   readonly growStepMaxBytes: number;
@@ -30,12 +31,11 @@ export class MmapPersistence implements Persistence {
     if (file.native === undefined) {
       throw new Error(`${file.path}: mmap needs the native module; use --persist write`);
     }
-    return new MmapSegment(
-      file,
-      file.native.map(capacityBytes, 'write'),
-      new Preallocation(file, capacityBytes, this.options.growStepMaxBytes, this.onGrowth),
-      new PrefaultLead(this.budget, this.options.prefaultLeadBytes, endPosition),
-    );
+    const { growStepMaxBytes, prefaultLeadBytes: leadBytes } = this.options;
+    const mapping = file.native.map(capacityBytes, 'write');
+    const space = new Preallocation(file, capacityBytes, growStepMaxBytes, this.onGrowth);
+    const lead = new PrefaultLead({ mapping, space, budget: this.budget, leadBytes, endPosition });
+    return new MmapSegment(file, mapping, space, lead);
   }
 }
 
@@ -53,12 +53,13 @@ class MmapSegment implements SegmentWriter {
     const end = position + bytes.length;
     this.space.ensure(end);
     this.mapping.write(bytes.chunks, position);
-    this.lead.advance(this.mapping, end, this.space.allocatedTo);
+    this.lead.advance(end);
   }
 
   async sync(from: number, to: number): Promise<void> {
     await this.mapping.sync(from, to - from);
-    if (!this.#finished) this.space.checkIntact(to);
+    if (this.#finished) return;
+    this.space.checkIntact(to);
     this.lead.afterSync(to);
   }
 
@@ -79,60 +80,5 @@ class MmapSegment implements SegmentWriter {
   #unmap(): void {
     this.lead.close();
     this.mapping.unmap();
-  }
-}
-
-/** Keeps a small stretch ahead of the write position populated, off the main thread. */
-class PrefaultLead {
-  #populatedTo: number;
-  #reserved = 0;
-  #busy = false;
-  #end: number;
-
-  constructor(
-    private readonly budget: PrefaultBudget,
-    private readonly leadBytes: number,
-    endPosition: number,
-  ) {
-    this.#populatedTo = endPosition;
-    this.#end = endPosition;
-  }
-
-  /** The write position moved to `end`; populates further when the lead is half used. */
-  advance(mapping: Mapping, end: number, allocatedTo: number): void {
-    this.#end = end;
-    this.#release(end);
-    if (this.#busy) return;
-    // A segment's lead grows with what it holds: a partition that sees little pre-faults little.
-    const lead = Math.min(this.leadBytes, end);
-    if (this.#populatedTo - end > lead / 2) return;
-    const from = Math.max(end, this.#populatedTo);
-    const length = Math.min(end + lead, allocatedTo) - from;
-    if (length <= 0 || !this.budget.take(length)) return;
-    this.#reserved += length;
-    this.#populatedTo = from + length;
-    this.#busy = true;
-    const done = (): void => {
-      this.#busy = false;
-    };
-    // A failed pre-fault only means that the append faults by itself.
-    mapping.populate(from, length).then(done, done);
-  }
-
-  /** An idle segment gives its reservation back; the pages stay, clean and reclaimable. */
-  afterSync(syncedTo: number): void {
-    if (syncedTo === this.#end) this.close();
-  }
-
-  close(): void {
-    this.budget.give(this.#reserved);
-    this.#reserved = 0;
-  }
-
-  #release(end: number): void {
-    const ahead = Math.max(0, this.#populatedTo - end);
-    if (this.#reserved <= ahead) return;
-    this.budget.give(this.#reserved - ahead);
-    this.#reserved = ahead;
   }
 }

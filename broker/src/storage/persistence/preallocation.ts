@@ -49,6 +49,15 @@ export class Preallocation {
     }
   }
 
+  /** Makes room up to `end`, at most the capacity, for what may come; a full disk is not met before it does. */
+  reach(end: number): void {
+    try {
+      this.ensure(Math.min(end, this.capacityBytes));
+    } catch {
+      // The append that needs it will say so.
+    }
+  }
+
   /** Takes everything behind `end` away again. */
   cutTo(end: number): void {
     this.file.truncate(end);
