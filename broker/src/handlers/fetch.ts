@@ -32,7 +32,7 @@ interface Attempt {
  * A row gets no less than this of what there is: to look a position up and to send from it costs as much for
  * little as for much. Where there are too many rows for that, the last get nothing.
  */
-const MIN_SHARE_BYTES = 64 * 1024;
+const MIN_SHARE_BYTES = 256 * 1024;
 
 /**
  * Reads batches, waiting for `minBytes` of them at most `maxWaitMs`.

@@ -13,10 +13,14 @@ import { resetOffset } from './start-offsets.js';
 const EMPTY_FETCH_PAUSE_MS = 10;
 
 /**
- * A request asks for no more partitions than this that have something: those fill the answer, or make it worth
- * while, and what the others cost would be for nothing.
+ * A request asks for no more partitions than this that have something: those make the answer worth while, and
+ * what the others cost would be for nothing. Where fewer fill the answer, it asks for no more than those, but
+ * for {@link MIN_READABLE_ROWS}.
  */
 const MAX_READABLE_ROWS = 128;
+
+/** Among so many an answer is shared at least: fewer would keep the others waiting for whole answers. */
+const MIN_READABLE_ROWS = 16;
 
 /** What the fetcher tells the stream. */
 export interface FetcherCallbacks {
@@ -42,6 +46,14 @@ interface NodeFetch {
   readonly next?: PartitionReader;
 }
 
+/** How the fetches of a slot take turns. */
+interface Turns {
+  /** Who comes first in the next request, so that none starves behind others that have much; undefined: any. */
+  readonly first: PartitionReader | undefined;
+  /** How many that have something are asked for at a time. */
+  readonly readableRows: number;
+}
+
 interface Asked {
   readonly reader: PartitionReader;
   readonly epoch: number;
@@ -64,8 +76,7 @@ export class Fetcher {
   readonly #busySlots = new Set<string>();
   #locating = false;
   #failures = 0;
-  /** By slot, who comes first in the next request, so that none starves behind others that have much. */
-  readonly #first = new Map<string, PartitionReader>();
+  readonly #turns = new Map<string, Turns>();
 
   /** @param readers what to fetch; its owner adds and deletes */
   constructor(
@@ -109,7 +120,7 @@ export class Fetcher {
     const starts = new Map<string, number>();
     for (const reader of this.#readers) {
       // Also when it wants nothing now: those behind it are next.
-      for (const [slot, first] of this.#first) {
+      for (const [slot, { first }] of this.#turns) {
         if (first === reader) starts.set(slot, plan.get(slot)?.readers.length ?? 0);
       }
       if (!reader.wantsFetch) continue;
@@ -127,7 +138,10 @@ export class Fetcher {
       const fetch = this.#slotFor(reader, leader, address, plan);
       fetch?.readers.push(reader);
     }
-    return [...plan.values()].map((fetch) => limited(fetch, starts.get(fetch.slot) ?? 0));
+    return [...plan.values()].map((fetch) => {
+      const rows = this.#turns.get(fetch.slot)?.readableRows ?? MAX_READABLE_ROWS;
+      return limited(fetch, starts.get(fetch.slot) ?? 0, rows);
+    });
   }
 
   #slotFor(
@@ -154,7 +168,7 @@ export class Fetcher {
   }
 
   async #fetch(fetch: NodeFetch, asked: readonly Asked[]): Promise<void> {
-    const { address, maxWaitMs, next, slot } = fetch;
+    const { address, maxWaitMs, slot } = fetch;
     const { maxBytes, minBytes, exitAtEnd } = this.#options;
     const connection = await this.#cluster.pool.get('fetch', address, this.#signal);
     const entries = asked.map(({ reader: { topicId, partition }, offset }) => ({
@@ -175,14 +189,31 @@ export class Fetcher {
     const bytes = payload.toBuffer();
     checkFits(entries, response.entries, bytes.length, broker);
     const error = this.#takeRows(asked, response.entries, bytes, broker);
-    const lastServed = response.entries.findLastIndex(({ byteLength }) => byteLength > 0);
-    const first = asked[lastServed + 1]?.reader ?? next;
-    if (first === undefined) this.#first.delete(slot);
-    else this.#first.set(slot, first);
+    this.#turns.set(slot, this.#nextTurns(fetch, response.entries, bytes.length));
     this.#callbacks.onProgress();
     if (error !== undefined) throw error;
     const hot = bytes.length === 0 && performance.now() - startedMs < EMPTY_FETCH_PAUSE_MS;
     if (hot && maxWaitMs > 0 && !exitAtEnd) await sleep(EMPTY_FETCH_PAUSE_MS, this.#signal);
+  }
+
+  /** After an answer with `bytes` of messages. */
+  #nextTurns(
+    { slot, readers, next }: NodeFetch,
+    rows: readonly FetchResult[],
+    bytes: number,
+  ): Turns {
+    const readableRows = this.#turns.get(slot)?.readableRows ?? MAX_READABLE_ROWS;
+    const lastServed = rows.findLastIndex(({ byteLength }) => byteLength > 0);
+    const first = readers[lastServed + 1] ?? next;
+    const served = rows.filter(({ byteLength }) => byteLength > 0).length;
+    const leftOut = readers.some((reader, index) => index > lastServed && reader.hasMore);
+    if (leftOut) return { first, readableRows: Math.max(served, MIN_READABLE_ROWS) };
+    // Only where there was room for more: else the next answer would leave some out again.
+    const roomy = bytes * 2 <= this.#options.maxBytes;
+    return {
+      first,
+      readableRows: roomy ? Math.min(readableRows * 2, MAX_READABLE_ROWS) : readableRows,
+    };
   }
 
   /** @returns the first error of a row that makes all wait. */
@@ -283,13 +314,13 @@ export class Fetcher {
 }
 
 /**
- * From `start` on, and without those behind {@link MAX_READABLE_ROWS} that have something. What is left out is not
+ * From `start` on, and without those behind the first `readableRows` that have something. What is left out is not
  * to wait for these: when they turn out to have nothing the answer says so at once, and it is their turn.
  */
-function limited(fetch: NodeFetch, start: number): NodeFetch {
+function limited(fetch: NodeFetch, start: number, readableRows: number): NodeFetch {
   const readers = [...fetch.readers.slice(start), ...fetch.readers.slice(0, start)];
   let readable = 0;
-  const end = readers.findIndex(({ hasMore }) => hasMore && ++readable > MAX_READABLE_ROWS);
+  const end = readers.findIndex(({ hasMore }) => hasMore && ++readable > readableRows);
   const next = readers[end];
   if (next === undefined) return { ...fetch, readers };
   return { ...fetch, readers: readers.slice(0, end), maxWaitMs: 0, next };

@@ -105,7 +105,31 @@ test('many partitions that have much take turns, and are not all asked for each 
     .map(({ request }) => (request as FetchRequest).entries.length);
   expect(rows[0]).toBe(partitions);
   // Until the last round, when some have nothing more.
-  expect(Math.max(...rows.slice(1, 2 * partitions))).toBe(128);
+  expect(Math.max(...rows.slice(1, 2 * partitions))).toBe(16);
+});
+
+test('as many partitions are asked for at once as an answer has room for', async () => {
+  const { broker, client } = harness();
+  const partitions = 150;
+  broker.createTopic('t', partitions);
+  const producer = client.producer({ batchBytes: 100 });
+  for (const length of [15_000, 100]) {
+    for (let partition = 0; partition < partitions; partition += 1) {
+      producer.enqueue('t', { value: 'x'.repeat(length), partition });
+    }
+    await producer.flush();
+  }
+  // Room for one of the long ones.
+  const options = { topics: ['t'], exitAtEnd: true, maxBytes: 20_000 };
+  let messages = 0;
+  for await (const { value } of client.consumer(options)) messages += value === null ? 0 : 1;
+  expect(messages).toBe(2 * partitions);
+  const rows = broker
+    .callsOf('fetch')
+    .map(({ request }) => (request as FetchRequest).entries.length);
+  // While long ones are left, and then.
+  expect(rows.slice(1, partitions / 3).every((each) => each === 16)).toBe(true);
+  expect(Math.max(...rows.slice(1))).toBeGreaterThanOrEqual(64);
 });
 
 test('new messages are waited for', async () => {
