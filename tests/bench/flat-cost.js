@@ -2,7 +2,7 @@
  * Whether a message costs more where there are many partitions, connections, or much in the log: the broker's
  * CPU time and the time in all, per message in and out, in turns on brokers that differ in one of them.
  *
- *     npm run bench:flat-cost [-- --rounds 7 --mib 128 --log-gib 50]
+ *     npm run bench:flat-cost [-- --rounds 7 --mib 128 --log-gib 50 --persist mmap]
  *
  * Producers send batches of 16 KiB to the partitions in turn, built once; consumers are those of the SDK. Needs
  * the free space for the large log (`--log-gib 0` leaves it out). Timings of a shared machine are noisy: read the
@@ -19,6 +19,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '7' },
     mib: { type: 'string', default: '128' },
     'log-gib': { type: 'string', default: '50' },
+    persist: { type: 'string', default: 'mmap' },
   },
 });
 const script = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -53,7 +54,10 @@ function consume(server, connections, messages) {
 }
 
 async function open(directory, name, { gib, partitions }) {
-  const server = await Server.broker(join(directory, name.replaceAll(' ', '-')));
+  const server = await Server.broker(join(directory, name.replaceAll(' ', '-')), [
+    '--persist',
+    values.persist,
+  ]);
   const client = new Millrace({ brokers: [`127.0.0.1:${server.port}`] });
   await client.admin.createTopic({ name: TOPIC, partitions });
   await client.close();
@@ -83,8 +87,8 @@ async function measure(server, { connections }) {
 }
 
 console.log(
-  `${values.mib} MiB in and out in batches of 16 KiB, ${values.rounds} rounds, interleaved; µs per message, ` +
-    'medians (min–max), and the ratio to the first of its kind',
+  `${values.mib} MiB in by ${values.persist} and out, in batches of 16 KiB, ${values.rounds} rounds, interleaved; ` +
+    'µs per message, medians (min–max), and the ratio to the first of its kind',
 );
 await withTempDir(async (directory) => {
   const servers = {};

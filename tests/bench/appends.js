@@ -1,0 +1,82 @@
+/*
+ * What an append costs by mmap and by write: the broker's CPU time and the time in all, per GiB, in turns on two
+ * brokers that go on all the while.
+ *
+ *     npm run bench:appends [-- --rounds 7 --mib 512 --batches 4,64 --fill-gib 12]
+ *
+ * Before it measures, each broker appends `--fill-gib`. Take half of the machine's memory: then pages come from
+ * those that go, as on a machine that has run for a while. Where memory is free still, a page costs what it costs
+ * to have it for the first time; much, on a virtual machine that gives free memory back to its host. A run leaves
+ * nothing behind, and needs `rounds x mib x batches` and twice the fill of disk. Timings of a shared machine are
+ * noisy: read the ratios, and the spread before you believe a median.
+ */
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { Millrace } from '@millrace/client';
+import { printTable, runScript, Server, spread, withTempDir } from './spine/processes.js';
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '7' },
+    mib: { type: 'string', default: '512' },
+    batches: { type: 'string', default: '4,64' },
+    'fill-gib': { type: 'string', default: '1' },
+  },
+});
+const LOAD = fileURLToPath(new URL('./durability/load.js', import.meta.url));
+const TOPIC = 'appends';
+const MiB = 2 ** 20;
+const GiB = 2 ** 30;
+const IN_FLIGHT = 5;
+const FILL_BATCH_BYTES = 256 * 1024;
+const sizes = values.batches.split(',').map(Number);
+
+function produce({ port }, bytes, batchBytes) {
+  const args = ['raw', port, TOPIC, '1', '1', IN_FLIGHT, bytes, batchBytes];
+  return runScript([LOAD, ...args.map(String)]);
+}
+
+async function open(directory, persist) {
+  const server = await Server.broker(join(directory, persist), ['--persist', persist]);
+  const client = new Millrace({ brokers: [`127.0.0.1:${server.port}`] });
+  await client.admin.createTopic({ name: TOPIC, partitions: 1 });
+  await client.close();
+  await produce(server, Number(values['fill-gib']) * GiB, FILL_BATCH_BYTES);
+  return server;
+}
+
+async function measure(server, batchBytes) {
+  const before = server.cpuSeconds();
+  const { bytes, seconds } = await produce(server, Number(values.mib) * MiB, batchBytes);
+  const gib = bytes / GiB;
+  return { cpu: (server.cpuSeconds() - before) / gib, seconds: seconds / gib };
+}
+
+console.log(
+  `${values.mib} MiB a round, ${values.rounds} rounds, interleaved, behind ${values['fill-gib']} GiB each; ` +
+    'seconds per GiB, medians (min–max)',
+);
+await withTempDir(async (directory) => {
+  const servers = [await open(directory, 'mmap'), await open(directory, 'write')];
+  const results = sizes.map(() => servers.map(() => []));
+  for (let round = 0; round < Number(values.rounds); round += 1) {
+    for (const size of sizes.keys()) {
+      const order = round % 2 === 0 ? [0, 1] : [1, 0];
+      for (const contender of order) {
+        results[size][contender].push(await measure(servers[contender], sizes[size] * 1024));
+      }
+    }
+  }
+  printTable([
+    ['batches', "broker's CPU: mmap", 'write', 'ratio', 'time in all: mmap', 'write', 'ratio'],
+    ...sizes.map((size, i) => [
+      `${size} KiB`,
+      ...['cpu', 'seconds'].flatMap((kind) => {
+        const [mmap, write] = results[i].map((rounds) => rounds.map((each) => each[kind]));
+        return [spread(mmap), spread(write), spread(mmap.map((each, at) => each / write[at]))];
+      }),
+    ]),
+  ]);
+  for (const server of servers) await server.stop();
+});
