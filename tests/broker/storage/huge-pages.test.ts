@@ -10,7 +10,7 @@ import { nativeOrThrow } from '../../support/storage.js';
 import { makeTempDir } from '../../support/temp-dir.js';
 
 const MIB = 1024 * 1024;
-const capacityBytes = 64 * MIB;
+const capacityBytes = 128 * MIB;
 const chunk = Buffer.alloc(MIB, 'm');
 
 /** What a mapping was asked for, in order: `huge FROM`, `small FROM` and `populate FROM LENGTH`, in MiB. */
@@ -112,7 +112,7 @@ async function withSegment(
 describe('huge pages', () => {
   test('are for a segment that gets much between two syncs', async () => {
     await withSegment(async ({ asked, append }) => {
-      await append(7);
+      await append(31);
       expect(asked.filter((each) => each.startsWith('huge'))).toEqual([]);
       await append(12);
       const from = asked.findIndex((each) => each.startsWith('huge'));
@@ -142,8 +142,8 @@ describe('huge pages', () => {
 
   test('are not for one that gets as much, but is synced as often', async () => {
     await withSegment(async ({ asked, append, sync }) => {
-      for (let round = 0; round < 8; round += 1) {
-        await append(5);
+      for (let round = 0; round < 4; round += 1) {
+        await append(20);
         await sync();
       }
       expect(asked.filter((each) => each.startsWith('huge'))).toEqual([]);
@@ -152,19 +152,19 @@ describe('huge pages', () => {
 
   test('end with a sync of little, and the file is cut: no sync writes the rest of one', async () => {
     await withSegment(async ({ file, asked, append, sync }) => {
-      await append(20);
+      await append(40);
       await sync();
-      expect(file.size()).toBeGreaterThan(20 * MIB);
+      expect(file.size()).toBeGreaterThan(40 * MIB);
       expect(asked.filter((each) => each.startsWith('small'))).toEqual([]);
       await append(1);
       await sync();
       expect(asked.filter((each) => each.startsWith('small'))).toHaveLength(1);
-      expect(file.size()).toBe(21 * MIB);
+      expect(file.size()).toBe(41 * MIB);
       // It goes on in small pages, and in huge ones once there is much again.
       await append(2);
       await sync();
       expect(asked.filter((each) => each.startsWith('huge'))).toHaveLength(1);
-      await append(14);
+      await append(40);
       expect(asked.filter((each) => each.startsWith('huge'))).toHaveLength(2);
     });
   });

@@ -2,9 +2,9 @@ import { HUGE_PAGE_BYTES } from '@millrace/native';
 import type { Mapping } from '@millrace/native';
 
 /** So much appended between two syncs, and huge pages are worth what they cost. */
-const HUGE_FROM_BYTES = 8 * 1024 * 1024;
+const HUGE_FROM_BYTES = 32 * 1024 * 1024;
 /** So little, and they are not any more. */
-const HUGE_BELOW_BYTES = 4 * 1024 * 1024;
+const HUGE_BELOW_BYTES = 16 * 1024 * 1024;
 /** A fault may read so far ahead, in small pages: twice Linux's default (read_ahead_kb). */
 const READ_AHEAD_BYTES = 256 * 1024;
 
