@@ -10,7 +10,7 @@ import { nativeOrThrow } from '../../support/storage.js';
 import { makeTempDir } from '../../support/temp-dir.js';
 
 const MIB = 1024 * 1024;
-const capacityBytes = 128 * MIB;
+const capacityBytes = 64 * MIB;
 const chunk = Buffer.alloc(MIB, 'm');
 
 /** What a mapping was asked for, in order: `huge FROM`, `small FROM` and `populate FROM LENGTH`, in MiB. */
@@ -60,8 +60,8 @@ interface Opened {
   readonly file: StorageFile;
   readonly writer: SegmentWriter;
   readonly asked: Asked;
-  /** Appends so many MiB, each populated as far as wanted before the next. */
-  readonly append: (mib: number) => Promise<void>;
+  /** Appends so many MiB, 64 a second or as said, each populated as far as wanted before the next. */
+  readonly append: (mib: number, mibPerSecond?: number) => Promise<void>;
   readonly sync: () => Promise<void>;
 }
 
@@ -72,7 +72,9 @@ async function withSegment(
   const dir = await makeTempDir();
   const file = openStorageFile(native, join(dir.path, 'a'), 'create');
   const asked: Asked = [];
+  let nowMs = 0;
   const persistence = new MmapPersistence({
+    now: () => nowMs,
     growStepMaxBytes: 16 * MIB,
     prefaultLeadBytes: 4 * MIB,
     prefaultBudgetBytes: 64 * MIB,
@@ -83,8 +85,9 @@ async function withSegment(
   try {
     await work({
       ...{ file, writer, asked },
-      append: async (mib) => {
+      append: async (mib, mibPerSecond = 64) => {
         for (let left = mib; left > 0; left -= 1) {
+          nowMs += 1000 / mibPerSecond;
           writer.append(new ByteChunks([chunk]), end);
           end += MIB;
           await populated;
@@ -112,7 +115,7 @@ async function withSegment(
 describe('huge pages', () => {
   test('are for a segment that gets much between two syncs', async () => {
     await withSegment(async ({ asked, append }) => {
-      await append(31);
+      await append(7);
       expect(asked.filter((each) => each.startsWith('huge'))).toEqual([]);
       await append(12);
       const from = asked.findIndex((each) => each.startsWith('huge'));
@@ -142,29 +145,44 @@ describe('huge pages', () => {
 
   test('are not for one that gets as much, but is synced as often', async () => {
     await withSegment(async ({ asked, append, sync }) => {
-      for (let round = 0; round < 4; round += 1) {
-        await append(20);
+      for (let round = 0; round < 8; round += 1) {
+        await append(5);
         await sync();
       }
       expect(asked.filter((each) => each.startsWith('huge'))).toEqual([]);
     });
   });
 
+  test('are not for one that gets as much, but slowly, and end where that begins', async () => {
+    await withSegment(async ({ file, asked, append, sync }) => {
+      await append(10, 10);
+      await sync();
+      expect(asked.filter((each) => each.startsWith('huge'))).toEqual([]);
+      await append(12);
+      await sync();
+      expect(asked.filter((each) => each.startsWith('huge'))).toHaveLength(1);
+      await append(10, 10);
+      await sync();
+      expect(asked.filter((each) => each.startsWith('small'))).toHaveLength(1);
+      expect(file.size()).toBe(32 * MIB);
+    });
+  });
+
   test('end with a sync of little, and the file is cut: no sync writes the rest of one', async () => {
     await withSegment(async ({ file, asked, append, sync }) => {
-      await append(40);
+      await append(20);
       await sync();
-      expect(file.size()).toBeGreaterThan(40 * MIB);
+      expect(file.size()).toBeGreaterThan(20 * MIB);
       expect(asked.filter((each) => each.startsWith('small'))).toEqual([]);
       await append(1);
       await sync();
       expect(asked.filter((each) => each.startsWith('small'))).toHaveLength(1);
-      expect(file.size()).toBe(41 * MIB);
+      expect(file.size()).toBe(21 * MIB);
       // It goes on in small pages, and in huge ones once there is much again.
       await append(2);
       await sync();
       expect(asked.filter((each) => each.startsWith('huge'))).toHaveLength(1);
-      await append(40);
+      await append(14);
       expect(asked.filter((each) => each.startsWith('huge'))).toHaveLength(2);
     });
   });

@@ -1,25 +1,32 @@
 import { HUGE_PAGE_BYTES } from '@millrace/native';
 import type { Mapping } from '@millrace/native';
 
-/** So much appended between two syncs, and huge pages are worth what they cost. */
-const HUGE_FROM_BYTES = 32 * 1024 * 1024;
-/** So little, and they are not any more. */
-const HUGE_BELOW_BYTES = 16 * 1024 * 1024;
+/** So much appended since the last sync, as fast as {@link HUGE_FROM_BYTES_PER_MS}, and huge pages are worth their cost. */
+const HUGE_FROM_BYTES = 8 * 1024 * 1024;
+/** 32 MiB a second. */
+const HUGE_FROM_BYTES_PER_MS = (32 * 1024 * 1024) / 1000;
+/** With so little between two syncs, or half as fast, they are not any more. */
+const HUGE_BELOW_BYTES = HUGE_FROM_BYTES / 2;
+const HUGE_BELOW_BYTES_PER_MS = HUGE_FROM_BYTES_PER_MS / 2;
 /** A fault may read so far ahead, in small pages: twice Linux's default (read_ahead_kb). */
 const READ_AHEAD_BYTES = 256 * 1024;
 
 /**
  * Whether a segment is appended to by way of huge pages. A page fault costs about as much for 2 MiB as for
- * 4 KiB; but a sync writes all of a page of which anything was changed. So they are for segments that get much
- * between two syncs.
+ * 4 KiB; but a sync writes all of a page of which anything was changed, and to have a huge page can take
+ * milliseconds. So they are for segments that get much, and fast.
  */
 export class HugePages {
   #wanted = false;
   #syncedTo: number;
+  /** When something was appended first since the last sync; undefined: nothing was. */
+  #sinceMs: number | undefined;
 
+  /** @param now the time in milliseconds, by a clock that only goes forward. */
   constructor(
     private readonly mapping: Mapping,
     endPosition: number,
+    private readonly now: () => number,
   ) {
     this.#syncedTo = endPosition;
   }
@@ -30,7 +37,11 @@ export class HugePages {
 
   /** Data ends at `end`. Returns where huge pages begin if they do so with this append, beyond `populatedTo`. */
   appended(end: number, populatedTo: number): number | undefined {
-    if (this.#wanted || end - this.#syncedTo < HUGE_FROM_BYTES) return undefined;
+    this.#sinceMs ??= this.now();
+    if (this.#wanted) return undefined;
+    const bytes = end - this.#syncedTo;
+    if (bytes < HUGE_FROM_BYTES || bytes < this.#elapsedMs() * HUGE_FROM_BYTES_PER_MS)
+      return undefined;
     const from = hugePageEnd(populatedTo + READ_AHEAD_BYTES);
     if (from >= this.mapping.length) return undefined;
     this.mapping.useHugePages(from, true);
@@ -41,12 +52,19 @@ export class HugePages {
   /** A sync reached `to`, data ends at `end`. Returns whether huge pages end with this, behind the one with `end`. */
   synced(to: number, end: number): boolean {
     const bytes = to - this.#syncedTo;
+    const isMuch =
+      bytes >= HUGE_BELOW_BYTES && bytes >= this.#elapsedMs() * HUGE_BELOW_BYTES_PER_MS;
     this.#syncedTo = Math.max(to, this.#syncedTo);
-    if (!this.#wanted || bytes >= HUGE_BELOW_BYTES) return false;
+    this.#sinceMs = undefined;
+    if (!this.#wanted || isMuch) return false;
     const from = hugePageEnd(end);
     if (from < this.mapping.length) this.mapping.useHugePages(from, false);
     this.#wanted = false;
     return true;
+  }
+
+  #elapsedMs(): number {
+    return this.#sinceMs === undefined ? 0 : this.now() - this.#sinceMs;
   }
 }
 

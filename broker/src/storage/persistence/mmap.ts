@@ -11,6 +11,8 @@ export interface MmapOptions {
   readonly growStepMaxBytes: number;
   readonly prefaultLeadBytes: number;
   readonly prefaultBudgetBytes: number;
+  /** The time in milliseconds, by a clock that only goes forward. Default: that of the process. */
+  readonly now?: () => number;
 }
 
 /**
@@ -34,7 +36,9 @@ export class MmapPersistence implements Persistence {
     const { growStepMaxBytes, prefaultLeadBytes: leadBytes } = this.options;
     const mapping = file.native.map(capacityBytes, 'write');
     const space = new Preallocation(file, capacityBytes, growStepMaxBytes, this.onGrowth);
-    const lead = new PrefaultLead({ mapping, space, budget: this.budget, leadBytes, endPosition });
+    const now = this.options.now ?? ((): number => performance.now());
+    const { budget } = this;
+    const lead = new PrefaultLead({ mapping, space, budget, leadBytes, endPosition, now });
     return new MmapSegment(file, mapping, space, lead);
   }
 }

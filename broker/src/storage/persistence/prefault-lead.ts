@@ -12,6 +12,8 @@ export interface PrefaultLeadOptions {
   readonly leadBytes: number;
   /** Where the segment's data ends. */
   readonly endPosition: number;
+  /** The time in milliseconds, by a clock that only goes forward. */
+  readonly now: () => number;
 }
 
 /** Keeps a small stretch ahead of a segment's write position populated, off the main thread. */
@@ -26,12 +28,13 @@ export class PrefaultLead {
   #busy = false;
   #end: number;
 
-  constructor({ mapping, space, budget, leadBytes, endPosition }: PrefaultLeadOptions) {
+  constructor(options: PrefaultLeadOptions) {
+    const { mapping, space, budget, leadBytes, endPosition, now } = options;
     this.#mapping = mapping;
     this.#space = space;
     this.#budget = budget;
     this.#leadBytes = leadBytes;
-    this.#hugePages = new HugePages(mapping, endPosition);
+    this.#hugePages = new HugePages(mapping, endPosition, now);
     this.#populatedTo = endPosition;
     this.#end = endPosition;
   }
