@@ -9,7 +9,7 @@ const MESSAGES = 100_000;
 const PARTITIONS = 4;
 /** Small enough that every partition goes through several segments. */
 const SEGMENT_BYTES = '1048576';
-const CRASH_MESSAGES = 24_000;
+const CRASH_MESSAGES = 16_000;
 const CRASHES = 3;
 
 const cells = ['mmap', 'write'].flatMap((persist) =>

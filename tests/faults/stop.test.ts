@@ -12,6 +12,7 @@ import { cells } from './support/cells.js';
 import { expectSound } from './support/expect-sound.js';
 import { freePort } from './support/free-port.js';
 import { faultLength, faultTimeoutMs } from './support/length.js';
+import { waitFor } from './support/wait-for.js';
 
 /** What a stop may take: `drainTimeoutMs`. Whoever takes longer is killed, and has no exit code. */
 const STOP_LIMIT_MS = 10_000;
@@ -73,6 +74,12 @@ test(
       await broker.untilReady();
       await load.createTopics();
       load.start();
+      // While it forms, commits are refused for that reason.
+      await waitFor('both members of the group have partitions', () => {
+        const shared = load.members.every(({ owned }) => owned > 0);
+        return shared && load.ownedByGroup === load.groupPartitions;
+      });
+      load.events.splice(0);
       for (let stop = 1; stop <= faultLength('stop'); stop += 1) {
         await load.progress(200 + random() * 800);
         expect(troubles(load)).toEqual([]);

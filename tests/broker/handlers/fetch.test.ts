@@ -115,7 +115,7 @@ describe('bytes among rows', () => {
     ['go to who has something', [0, 50, 0], 500_000, [0, 500_000, 0]],
     ['that one row leaves go to the next', [2, 100], 1_000_000, [20_000, 980_000]],
     ['are never more than the sum', [50, 50, 50], 1_000_000, [330_000, 330_000, 340_000]],
-    ['are not cut up small', [50, 50, 50, 50, 50], 200_000, [60_000, 60_000, 60_000, 20_000, 0]],
+    ['are not cut up small', [50, 50, 50, 50, 50], 800_000, [260_000, 260_000, 260_000, 20_000, 0]],
     ['too few for a batch each go to the first', [1, 1, 1], 20_000, [10_000, 10_000, 0]],
     ['fewer than a batch still give the first one', [5, 5], 10, [10_000, 0]],
   ] as const)('%s', async (_name, stored, maxBytes, expected) => {

@@ -3,7 +3,7 @@
  * {@link recorder}. Storage knows three doors to the file system, and these stand in for all of them.
  */
 import { jest } from '@jest/globals';
-import { loadNative, nativeProblem } from '@millrace/native';
+import { HUGE_PAGE_BYTES, loadNative, nativeProblem } from '@millrace/native';
 import type { Native } from '@millrace/native';
 import { recordedFs } from './recorded-fs.js';
 import { recordNative } from './recorded-native.js';
@@ -15,6 +15,7 @@ const recorded: Native | undefined = native && recordNative(native);
 jest.unstable_mockModule('node:fs', () => recordedFs);
 jest.unstable_mockModule('node:fs/promises', () => recordedPromises);
 jest.unstable_mockModule('@millrace/native', () => ({
+  HUGE_PAGE_BYTES,
   loadNative: () => recorded,
   nativeProblem,
 }));
