@@ -11,10 +11,9 @@
  * noisy: read the ratios, and the spread before you believe a median.
  */
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Millrace } from '@millrace/client';
-import { printTable, runScript, Server, spread, withTempDir } from './spine/processes.js';
+import { append, createTopic, LARGE_BATCH_BYTES } from './durability/append.js';
+import { printTable, Server, spread, withTempDir } from './spine/processes.js';
 
 const { values } = parseArgs({
   options: {
@@ -24,31 +23,22 @@ const { values } = parseArgs({
     'fill-gib': { type: 'string', default: '1' },
   },
 });
-const LOAD = fileURLToPath(new URL('./durability/load.js', import.meta.url));
 const TOPIC = 'appends';
 const MiB = 2 ** 20;
 const GiB = 2 ** 30;
-const IN_FLIGHT = 5;
-const FILL_BATCH_BYTES = 256 * 1024;
 const sizes = values.batches.split(',').map(Number);
-
-function produce({ port }, bytes, batchBytes) {
-  const args = ['raw', port, TOPIC, '1', '1', IN_FLIGHT, bytes, batchBytes];
-  return runScript([LOAD, ...args.map(String)]);
-}
 
 async function open(directory, persist) {
   const server = await Server.broker(join(directory, persist), ['--persist', persist]);
-  const client = new Millrace({ brokers: [`127.0.0.1:${server.port}`] });
-  await client.admin.createTopic({ name: TOPIC, partitions: 1 });
-  await client.close();
-  await produce(server, Number(values['fill-gib']) * GiB, FILL_BATCH_BYTES);
+  await createTopic(server, TOPIC, 1);
+  const bytes = Number(values['fill-gib']) * GiB;
+  await append(server, TOPIC, bytes, { batchBytes: LARGE_BATCH_BYTES });
   return server;
 }
 
 async function measure(server, batchBytes) {
   const before = server.cpuSeconds();
-  const { bytes, seconds } = await produce(server, Number(values.mib) * MiB, batchBytes);
+  const { bytes, seconds } = await append(server, TOPIC, Number(values.mib) * MiB, { batchBytes });
   const gib = bytes / GiB;
   return { cpu: (server.cpuSeconds() - before) / gib, seconds: seconds / gib };
 }

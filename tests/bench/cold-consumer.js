@@ -11,7 +11,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Millrace } from '@millrace/client';
+import { append, createTopic, LARGE_BATCH_BYTES } from './durability/append.js';
 import {
   forgetPages,
   printTable,
@@ -55,11 +55,8 @@ async function measure(server, seconds, beside) {
 
 await withTempDir(async (directory) => {
   const server = await Server.broker(directory);
-  const client = new Millrace({ brokers: [`127.0.0.1:${server.port}`] });
-  for (const name of [OLD, 'latency']) await client.admin.createTopic({ name, partitions: 1 });
-  await client.close();
-  const made = ['raw', server.port, OLD, '1', '4', '5', String(bytes), String(256 * 1024)];
-  await runScript([script('./durability/load.js'), ...made]);
+  for (const name of [OLD, 'latency']) await createTopic(server, name, 1);
+  await append(server, OLD, bytes, { producers: 4, batchBytes: LARGE_BATCH_BYTES });
   forgetPages(directory);
   const { seconds } = await read(server);
   console.log(

@@ -11,7 +11,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Millrace } from '@millrace/client';
+import { append, createTopic, LARGE_BATCH_BYTES } from './durability/append.js';
 import { printTable, runScript, Server, spread, withTempDir } from './spine/processes.js';
 
 const { values } = parseArgs({
@@ -22,14 +22,12 @@ const { values } = parseArgs({
     persist: { type: 'string', default: 'mmap' },
   },
 });
-const script = (path) => fileURLToPath(new URL(path, import.meta.url));
+const READ = fileURLToPath(new URL('./flat/read.js', import.meta.url));
 const TOPIC = 'flat';
 const MiB = 2 ** 20;
 const BATCH_BYTES = 16 * 1024;
 /** What `load.js` puts into such a batch. */
 const MESSAGES_PER_BATCH = 15;
-const IN_FLIGHT = 5;
-const FILL_BATCH_BYTES = 256 * 1024;
 const logGib = Number(values['log-gib']);
 
 const cells = {
@@ -43,14 +41,9 @@ const cells = {
   }),
 };
 
-function produce(server, connections, bytes, batchBytes) {
-  const args = ['raw', server.port, TOPIC, '1', connections, IN_FLIGHT, bytes, batchBytes];
-  return runScript([script('./durability/load.js'), ...args.map(String)]);
-}
-
 function consume(server, connections, messages) {
   const args = [server.port, TOPIC, String(connections), String(messages)];
-  return runScript([script('./flat/read.js'), ...args]);
+  return runScript([READ, ...args]);
 }
 
 async function open(directory, name, { gib, partitions }) {
@@ -58,10 +51,8 @@ async function open(directory, name, { gib, partitions }) {
     '--persist',
     values.persist,
   ]);
-  const client = new Millrace({ brokers: [`127.0.0.1:${server.port}`] });
-  await client.admin.createTopic({ name: TOPIC, partitions });
-  await client.close();
-  await produce(server, 1, gib * 1024 * MiB, FILL_BATCH_BYTES);
+  await createTopic(server, TOPIC, partitions);
+  await append(server, TOPIC, gib * 1024 * MiB, { batchBytes: LARGE_BATCH_BYTES });
   return server;
 }
 
@@ -78,7 +69,8 @@ async function costOf(server, work) {
 async function measure(server, { connections }) {
   const bytes = Number(values.mib) * MiB;
   const into = await costOf(server, async () => {
-    const { bytes: done, seconds } = await produce(server, connections, bytes, BATCH_BYTES);
+    const load = { producers: connections, batchBytes: BATCH_BYTES };
+    const { bytes: done, seconds } = await append(server, TOPIC, bytes, load);
     return { seconds, messages: (done / BATCH_BYTES) * MESSAGES_PER_BATCH };
   });
   const messages = (bytes / BATCH_BYTES) * MESSAGES_PER_BATCH;

@@ -9,11 +9,11 @@
  */
 import { connect } from 'node:net';
 import { clearInterval, setInterval } from 'node:timers';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Millrace } from '@millrace/client';
 import { apiVersionsApi, encodeRequestFrame, fetchApi } from '@millrace/protocol';
-import { printTable, runScript, Server, spread, withTempDir } from './spine/processes.js';
+import { append } from './durability/append.js';
+import { printTable, Server, spread, withTempDir } from './spine/processes.js';
 
 const { values } = parseArgs({
   options: {
@@ -27,7 +27,6 @@ const { values } = parseArgs({
 /** The healthy ones have to find room, too. */
 const connections = Number(values.idle) + Number(values.tricklers) + Number(values.stalled) + 100;
 process.env.MILLRACE_MAX_CONNECTIONS = String(connections);
-const loader = fileURLToPath(new URL('./durability/load.js', import.meta.url));
 const MiB = 2 ** 20;
 const hello = encodeRequestFrame(apiVersionsApi, 1, {
   ...{ clientSoftware: 'bench', clientVersion: '1' },
@@ -82,8 +81,7 @@ async function misbehave(port, topicId) {
 
 const bytes = Number(values.mib) * MiB;
 const load = async (server) => {
-  const args = ['raw', server.port, 'healthy', '1', '1', '5', String(bytes)];
-  const result = await runScript([loader, ...args]);
+  const result = await append(server, 'healthy', bytes);
   return result.bytes / MiB / result.seconds;
 };
 

@@ -9,17 +9,9 @@
  */
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Millrace } from '@millrace/client';
-import {
-  forgetPages,
-  printTable,
-  runScript,
-  Server,
-  spread,
-  withTempDir,
-} from './spine/processes.js';
+import { append, createTopic, LARGE_BATCH_BYTES } from './durability/append.js';
+import { forgetPages, printTable, Server, spread, withTempDir } from './spine/processes.js';
 
 const { values } = parseArgs({
   options: {
@@ -29,13 +21,12 @@ const { values } = parseArgs({
     cold: { type: 'boolean', default: false },
   },
 });
-const loader = fileURLToPath(new URL('./durability/load.js', import.meta.url));
+const TOPIC = 'recovery';
 const MiB = 2 ** 20;
 
-/** Appends with 16 producers; resolves early, to undefined, when the broker goes away. */
-function append(server, bytes) {
-  const args = ['raw', server.port, 'recovery', '1', '16', '5', String(bytes), String(256 * 1024)];
-  return runScript([loader, ...args]);
+/** With 16 producers; rejects when the broker goes away. */
+function fill(server, bytes) {
+  return append(server, TOPIC, bytes, { producers: 16, batchBytes: LARGE_BATCH_BYTES });
 }
 
 async function start(directory) {
@@ -45,7 +36,7 @@ async function start(directory) {
 
 /** Kills the broker while it is appended to. */
 async function killUnderLoad(server) {
-  const load = append(server, 1024 * 1024 * MiB).catch(() => undefined);
+  const load = fill(server, 1024 * 1024 * MiB).catch(() => undefined);
   const before = server.cpuSeconds();
   while (server.cpuSeconds() < before + 0.7) await delay(20);
   const exited = once(server.child, 'exit');
@@ -56,10 +47,8 @@ async function killUnderLoad(server) {
 
 await withTempDir(async (directory) => {
   const first = await Server.broker(directory);
-  const client = new Millrace({ brokers: [`127.0.0.1:${first.port}`] });
-  await client.admin.createTopic({ name: 'recovery', partitions: Number(values.partitions) });
-  await client.close();
-  const made = await append(first, Number(values.gib) * 1024 * MiB);
+  await createTopic(first, TOPIC, Number(values.partitions));
+  const made = await fill(first, Number(values.gib) * 1024 * MiB);
   console.log(
     `${values.gib} GiB in ${values.partitions} partitions, made in ${made.seconds.toFixed(0)} s; ` +
       `${values.rounds} rounds, ${values.cold ? 'log files cold' : 'page cache warm'}, medians (min–max)`,
@@ -70,11 +59,11 @@ await withTempDir(async (directory) => {
   for (let round = 0; round < Number(values.rounds); round += 1) {
     const crashed = await start(directory);
     unclean.push(crashed.readyMs / 1000);
-    await append(crashed, 32 * MiB);
+    await fill(crashed, 32 * MiB);
     await crashed.stop();
     const stopped = await start(directory);
     clean.push(stopped.readyMs / 1000);
-    await append(stopped, 32 * MiB);
+    await fill(stopped, 32 * MiB);
     await killUnderLoad(stopped);
   }
   printTable([

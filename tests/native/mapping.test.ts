@@ -103,8 +103,8 @@ describeNative('Mapping', (native) => {
       true,
     );
     for (const position of [4096, mapping.length + HUGE_PAGE_BYTES, -1]) {
-      const use = (): unknown => thrownBy(() => mapping.useHugePages(position, true));
-      expect(use()).toMatchObject({ name: 'RangeError' });
+      const thrown = thrownBy(() => mapping.useHugePages(position, true));
+      expect(thrown).toMatchObject({ name: 'RangeError' });
     }
   });
 

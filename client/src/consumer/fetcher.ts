@@ -19,7 +19,7 @@ const EMPTY_FETCH_PAUSE_MS = 10;
  */
 const MAX_READABLE_ROWS = 128;
 
-/** Among so many an answer is shared at least: fewer would keep the others waiting for whole answers. */
+/** It asks for so many all the same. A broker gives each at least 256 KiB: so many fill an answer of the default size. */
 const MIN_READABLE_ROWS = 16;
 
 /** What the fetcher tells the stream. */
@@ -48,11 +48,13 @@ interface NodeFetch {
 
 /** How the fetches of a slot take turns. */
 interface Turns {
-  /** Who comes first in the next request, so that none starves behind others that have much; undefined: any. */
+  /** Who comes first in the next request, so that none starves behind others that have much. */
   readonly first: PartitionReader | undefined;
   /** How many that have something are asked for at a time. */
   readonly readableRows: number;
 }
+
+const FIRST_TURNS: Turns = { first: undefined, readableRows: MAX_READABLE_ROWS };
 
 interface Asked {
   readonly reader: PartitionReader;
@@ -139,8 +141,8 @@ export class Fetcher {
       fetch?.readers.push(reader);
     }
     return [...plan.values()].map((fetch) => {
-      const rows = this.#turns.get(fetch.slot)?.readableRows ?? MAX_READABLE_ROWS;
-      return limited(fetch, starts.get(fetch.slot) ?? 0, rows);
+      const { readableRows } = this.#turnsOf(fetch.slot);
+      return limited(fetch, starts.get(fetch.slot) ?? 0, readableRows);
     });
   }
 
@@ -196,24 +198,26 @@ export class Fetcher {
     if (hot && maxWaitMs > 0 && !exitAtEnd) await sleep(EMPTY_FETCH_PAUSE_MS, this.#signal);
   }
 
+  #turnsOf(slot: string): Turns {
+    return this.#turns.get(slot) ?? FIRST_TURNS;
+  }
+
   /** After an answer with `bytes` of messages. */
   #nextTurns(
     { slot, readers, next }: NodeFetch,
     rows: readonly FetchResult[],
     bytes: number,
   ): Turns {
-    const readableRows = this.#turns.get(slot)?.readableRows ?? MAX_READABLE_ROWS;
+    const { readableRows } = this.#turnsOf(slot);
     const lastServed = rows.findLastIndex(({ byteLength }) => byteLength > 0);
     const first = readers[lastServed + 1] ?? next;
-    const served = rows.filter(({ byteLength }) => byteLength > 0).length;
-    const leftOut = readers.some((reader, index) => index > lastServed && reader.hasMore);
-    if (leftOut) return { first, readableRows: Math.max(served, MIN_READABLE_ROWS) };
-    // Only where there was room for more: else the next answer would leave some out again.
-    const roomy = bytes * 2 <= this.#options.maxBytes;
-    return {
-      first,
-      readableRows: roomy ? Math.min(readableRows * 2, MAX_READABLE_ROWS) : readableRows,
-    };
+    if (readers.slice(lastServed + 1).some(({ hasMore }) => hasMore)) {
+      const served = rows.filter(({ byteLength }) => byteLength > 0).length;
+      return { first, readableRows: Math.max(served, MIN_READABLE_ROWS) };
+    }
+    // Without room for more the next answer would leave some out again.
+    if (bytes * 2 > this.#options.maxBytes) return { first, readableRows };
+    return { first, readableRows: Math.min(readableRows * 2, MAX_READABLE_ROWS) };
   }
 
   /** @returns the first error of a row that makes all wait. */
