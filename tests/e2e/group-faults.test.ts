@@ -70,7 +70,7 @@ describe('a handler', () => {
     await group().stable(2);
     const { generation } = await group().client.admin.describeGroup('g');
     child.block(3 * SHORT_SESSION_MS);
-    await child.until(({ type }) => type === 'unblocked');
+    await child.until('it is free again', ({ type }) => type === 'unblocked');
     const after = await group().client.admin.describeGroup('g');
     expect(after).toMatchObject({ generation, state: 'Stable' });
     expect(child.told.filter(({ type }) => type === 'lost')).toEqual([]);
@@ -131,7 +131,7 @@ describe('a member that goes', () => {
     const other = group().read();
     await until(() => other.owned.length === PARTITIONS);
     const child = await group().fork({ sessionTimeoutMs: SHORT_SESSION_MS });
-    await child.until(({ type }) => type === 'assigned');
+    await child.until('it is assigned some', ({ type }) => type === 'assigned');
     await child.kill();
     await until(() => other.owned.length === PARTITIONS);
     // On a busy machine it may have lost a session before, and come back as another member.

@@ -46,7 +46,7 @@ async function commitAs(member: Pick<OffsetCommitRequest, 'memberId' | 'generati
 
 test('a member that was stopped for longer than its session is thrown out, told so, and back', async () => {
   const child = await group().fork({ sessionTimeoutMs: SHORT_SESSION_MS });
-  const first = await child.until(({ type }) => type === 'assigned');
+  const first = await child.until('it is assigned some', ({ type }) => type === 'assigned');
   expect(await commitAs(first)).toEqual(['stored', 'stored', 'stored', 'stored']);
   child.suspend();
   const other = group().read();
@@ -55,9 +55,10 @@ test('a member that was stopped for longer than its session is thrown out, told 
 
   const from = child.told.length;
   child.goOn();
-  const lost = await child.until(({ type }) => type === 'lost', from);
+  const lost = await child.until('it is told of its loss', ({ type }) => type === 'lost', from);
   expect(lost.partitions).toHaveLength(PARTITIONS);
   const { memberId } = await child.until(
+    'it has joined again',
     (told) => told.type === 'joined' && told.memberId !== first.memberId,
     from,
   );

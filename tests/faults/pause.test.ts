@@ -12,7 +12,7 @@ import { cells } from './support/cells.js';
 import { expectSound } from './support/expect-sound.js';
 import { freePort } from './support/free-port.js';
 import { faultLength, faultTimeoutMs } from './support/length.js';
-import { waitFor } from './support/wait-for.js';
+import { waitFor } from '../support/wait-for.js';
 
 const LONGEST_MS = faultLength('pause') * 1_000;
 const PAUSES_MS = LONGEST_MS <= 5_000 ? [LONGEST_MS] : [5_000, LONGEST_MS / 3, LONGEST_MS];

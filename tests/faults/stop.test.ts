@@ -12,7 +12,7 @@ import { cells } from './support/cells.js';
 import { expectSound } from './support/expect-sound.js';
 import { freePort } from './support/free-port.js';
 import { faultLength, faultTimeoutMs } from './support/length.js';
-import { waitFor } from './support/wait-for.js';
+import { waitFor } from '../support/wait-for.js';
 
 /** What a stop may take: `drainTimeoutMs`. Whoever takes longer is killed, and has no exit code. */
 const STOP_LIMIT_MS = 10_000;

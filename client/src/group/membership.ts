@@ -88,7 +88,7 @@ export class Membership {
     });
     this.#watch = new TopicWatch(cluster, this.#subscription, {
       limits: this.#limits,
-      lastRebalance: () => (this.#loop.roundOver === undefined ? this.#loop.last : undefined),
+      lastRebalance: () => this.#loop.last,
       onExisting: (partitions) => void this.#ownership.assign(partitions),
       onChanged: (reason) => this.#loop.rejoin(reason),
     });

@@ -45,6 +45,8 @@ export class RebalanceLoop {
   #reason: string | undefined;
   #wake: Deferred<undefined> | undefined;
   #roundOver: Deferred<undefined> | undefined;
+  /** An eager member gives up what it has: a round is about to begin. */
+  #givesUp = false;
   #idDue: Promise<unknown> = Promise.resolve();
 
   constructor(context: RebalanceLoopContext) {
@@ -64,8 +66,9 @@ export class RebalanceLoop {
     return this.#generation;
   }
 
-  get last(): LastRebalance {
-    return this.#last;
+  /** What the last rebalance brought; undefined from when the next one takes that away until it ends. */
+  get last(): LastRebalance | undefined {
+    return this.#givesUp || this.#roundOver !== undefined ? undefined : this.#last;
   }
 
   /** From a join to the next assignment, however many attempts that takes. */
@@ -119,8 +122,10 @@ export class RebalanceLoop {
     try {
       // Cooperative members give up what moves when they know what that is.
       const isEager = options.assignors.some(({ cooperative }) => !cooperative);
+      this.#givesUp = isEager;
       if (isEager) await raceAbort(ownership.revokeAll(), signal);
       this.#roundOver ??= new Deferred();
+      this.#givesUp = false;
       this.#announce('joining', reason);
       const { topics } = subscription;
       await this.#settle(await raceAbort(this.#join(topics), signal), topics, reason);

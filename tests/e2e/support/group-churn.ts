@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AssignorName, GroupDescription, Millrace } from '@millrace/client';
+import type { AssignorName, GroupDescription, GroupOffset, Millrace } from '@millrace/client';
+import { waitFor } from '../../support/wait-for.js';
 import { MemberProcess, type MemberHome, type MemberSpec } from './member-process.js';
 
-/** How often a group is looked at. */
-const LOOK_EVERY_MS = 40;
 /** Members that live in one process and come and go cleanly. */
 const MOST_CLEAN_MEMBERS = 4;
 /** Longest pause of a handler. */
@@ -76,11 +75,17 @@ export class GroupChurn {
 
   /** Until everything is handled and committed. */
   async drained(): Promise<void> {
-    for (;;) {
-      const offsets = await this.#client.admin.groupOffsets(this.#home.group);
-      if (offsets.every(({ lag }) => lag === 0)) return;
-      await sleep(LOOK_EVERY_MS);
-    }
+    const { group } = this.#home;
+    let behind: readonly GroupOffset[] = [];
+    await waitFor(
+      `group '${group}' has handled and committed all`,
+      async () => {
+        const offsets = await this.#client.admin.groupOffsets(group);
+        behind = offsets.filter(({ lag }) => lag !== 0);
+        return behind.length === 0;
+      },
+      () => `, behind: ${JSON.stringify(behind)}${this.#lastTold()}`,
+    );
   }
 
   /** All members leave, and their processes end. */
@@ -151,24 +156,45 @@ export class GroupChurn {
     if (victim === undefined) return;
     const { name, process } = victim;
     process.suspend();
+    // What it told last may come only now; thrown out already, it may have joined again.
+    const from = process.told.length;
     const before = process.told.findLast((told) => told.name === name)?.memberId;
     if (this.#random() < 0.3) await this.#join();
-    await this.#until(({ members }) => !members.some(({ memberId }) => memberId === before));
+    await this.#until(`without ${name}`, ({ members }) =>
+      members.every(({ memberId }) => memberId !== before),
+    );
     await sleep(this.#random() * MOST_EXTRA_STOP_MS);
     process.goOn();
     await process.until(
+      `${name} has joined again, once ${before}`,
       (told) => told.name === name && told.type === 'joined' && told.memberId !== before,
-      process.told.length,
+      from,
     );
   }
 
   #settled(): Promise<void> {
     const expected = this.#clean.length + this.#victims.length;
-    return this.#until(({ members, state }) => state === 'Stable' && members.length === expected);
+    return this.#until(
+      `stable with ${expected} members`,
+      ({ members, state }) => state === 'Stable' && members.length === expected,
+    );
   }
 
-  async #until(condition: (group: GroupDescription) => boolean): Promise<void> {
-    while (!condition(await this.describe())) await sleep(LOOK_EVERY_MS);
+  async #until(how: string, condition: (group: GroupDescription) => boolean): Promise<void> {
+    let group: GroupDescription | undefined;
+    await waitFor(
+      `group '${this.#home.group}' is ${how}`,
+      async () => condition((group = await this.describe())),
+      () => `: ${JSON.stringify(group)}${this.#lastTold()}`,
+    );
+  }
+
+  /** For the message of what hangs. */
+  #lastTold(): string {
+    const lines = this.#processes.map(
+      ({ names, told }) => `${names.join()}: ${JSON.stringify(told.slice(-4))}`,
+    );
+    return `; its members told last: ${lines.join('; ')}`;
   }
 
   async #addVictim(process: MemberProcess): Promise<void> {

@@ -1,7 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { GroupConsumerOptions } from '@millrace/client';
+import { waitFor } from '../../support/wait-for.js';
 
 const script = fileURLToPath(new URL('group-member.js', import.meta.url));
 
@@ -45,7 +45,6 @@ export interface MemberTold {
 export class MemberProcess {
   readonly #child: ChildProcess;
   readonly #told: MemberTold[] = [];
-  readonly #waiting = new Set<() => void>();
   #exited = false;
   /** When it was stopped or killed, in Unix ms. */
   readonly harmedAtMs: number[] = [];
@@ -54,14 +53,8 @@ export class MemberProcess {
 
   constructor({ address, group, topic, directory }: MemberHome) {
     this.#child = fork(script, [address, group, topic, directory], { execArgv: [] });
-    this.#child.on('message', (message: MemberTold) => {
-      this.#told.push(message);
-      this.#wake();
-    });
-    this.#child.on('exit', () => {
-      this.#exited = true;
-      this.#wake();
-    });
+    this.#child.on('message', (message: MemberTold) => this.#told.push(message));
+    this.#child.on('exit', () => (this.#exited = true));
   }
 
   get told(): readonly MemberTold[] {
@@ -76,12 +69,16 @@ export class MemberProcess {
   async join(spec: MemberSpec): Promise<MemberTold> {
     this.names.push(spec.name);
     this.#child.send({ join: spec });
-    return await this.until(({ name, type }) => name === spec.name && type === 'joined');
+    const { name: joining } = spec;
+    return await this.until(
+      `${joining} joins`,
+      ({ name, type }) => name === joining && type === 'joined',
+    );
   }
 
   async leave(member: string): Promise<void> {
     this.#child.send({ leave: member });
-    await this.until(({ name, type }) => name === member && type === 'left');
+    await this.until(`${member} leaves`, ({ name, type }) => name === member && type === 'left');
   }
 
   /** Keeps its main thread busy. */
@@ -109,25 +106,28 @@ export class MemberProcess {
     await this.#end(() => this.#child.send({ end: true }));
   }
 
-  /** Resolves with what the condition holds for; what was told before `from` does not count. */
-  async until(condition: (told: MemberTold) => boolean, from = 0): Promise<MemberTold> {
-    for (;;) {
-      const found = this.#told.slice(from).find(condition);
-      if (found !== undefined) return found;
-      if (this.#exited) throw new Error(`the member process ended: ${JSON.stringify(this.#told)}`);
-      await new Promise<void>((resolve) => this.#waiting.add(resolve));
-    }
+  /**
+   * Resolves with what the condition holds for; what was told before `from` does not count.
+   *
+   * @throws Error that says what was waited for and what was told, when the process ends before
+   */
+  async until(
+    what: string,
+    condition: (told: MemberTold) => boolean,
+    from = 0,
+  ): Promise<MemberTold> {
+    const find = (): MemberTold | undefined => this.#told.slice(from).find(condition);
+    const state = (): string => `, it told ${JSON.stringify(this.#told)}`;
+    await waitFor(what, () => this.#exited || find() !== undefined, state);
+    const found = find();
+    if (found === undefined) throw new Error(`the member's process has ended: ${what}${state()}`);
+    return found;
   }
 
   async #end(how: () => void): Promise<void> {
     if (this.#exited) return;
-    const exited = once(this.#child, 'exit');
     how();
-    await exited;
-  }
-
-  #wake(): void {
-    for (const wake of this.#waiting) wake();
-    this.#waiting.clear();
+    const state = (): string => `, it told ${JSON.stringify(this.#told.slice(-10))}`;
+    await waitFor(`the process of ${this.names.join()} ends`, () => this.#exited, state);
   }
 }

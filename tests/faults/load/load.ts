@@ -2,7 +2,7 @@ import { BrokerError, Millrace, type ClientEvent } from '@millrace/client';
 import type { FinalLog } from '../checker/history.js';
 import { partitionName } from '../checker/history.js';
 import type { HistoryRecorder } from '../checker/recorder.js';
-import { waitFor } from '../support/wait-for.js';
+import { waitFor } from '../../support/wait-for.js';
 import { LoadConsumer } from './load-consumer.js';
 import { LoadMember } from './load-member.js';
 import { LoadProducer, type LoadProducerSpec } from './load-producer.js';
