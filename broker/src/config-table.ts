@@ -237,11 +237,15 @@ const storageOptions = {
   ),
   prefaultLeadBytes: bytes(
     { default: storage.prefaultLeadBytes, min: 0, max: GiB },
-    'How far ahead of the write position a mapped segment is pre-faulted.',
+    'How far ahead of the write position a mapped segment is pre-faulted, huge pages whole; 0: not at all.',
   ),
   prefaultBudgetBytes: bytes(
     { default: storage.prefaultBudgetBytes, min: 0, max: 64 * GiB },
     'What all partitions together may have pre-faulted and not yet written.',
+  ),
+  hugePagesFromBytes: bytes(
+    { default: storage.hugePagesFromBytes, min: 0, max: GiB },
+    'A mapped segment that gets this much between two syncs, and four times this much a second, is pre-faulted in huge pages; 0: never.',
   ),
   minFreeDiskBytes: bytes(
     { default: storage.minFreeDiskBytes, min: 0, max: Number.MAX_SAFE_INTEGER },

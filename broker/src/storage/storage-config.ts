@@ -78,6 +78,8 @@ export interface StorageConfig {
   readonly prefaultLeadBytes: number;
   /** What all partitions together may have pre-faulted and not yet written. */
   readonly prefaultBudgetBytes: number;
+  /** A mapped segment with this much between two syncs, and four times as much a second, gets huge pages; 0: none. */
+  readonly hugePagesFromBytes: number;
   /** Messages are refused while less than this is free on the disk; 0: until it is full. */
   readonly minFreeDiskBytes: number;
   /** Descriptors of sealed segments kept open for readers. */
@@ -133,6 +135,7 @@ export const defaultStorageConfig: StorageConfig = {
   growStepMaxBytes: 16 * MiB,
   prefaultLeadBytes: 4 * MiB,
   prefaultBudgetBytes: 64 * MiB,
+  hugePagesFromBytes: 8 * MiB,
   minFreeDiskBytes: 256 * MiB,
   maxOpenSegmentFiles: 512,
   indexCacheBytes: 32 * MiB,

@@ -30,7 +30,10 @@ function openFile(kind: PersistKind, path: string, access: 'create' | 'readwrite
 }
 
 function makePersistence(kind: PersistKind): Persistence {
-  const lead = { prefaultLeadBytes: 64 * KiB, prefaultBudgetBytes: 256 * KiB };
+  const lead = {
+    ...{ prefaultLeadBytes: 64 * KiB, prefaultBudgetBytes: 256 * KiB },
+    hugePagesFromBytes: 0,
+  };
   return kind === 'mmap'
     ? new MmapPersistence({ growStepMaxBytes, ...lead })
     : new WritePersistence(growStepMaxBytes);

@@ -6,12 +6,20 @@ import fc from 'fast-check';
 import { openStorageFile } from '../../../broker/src/storage/persistence/file.js';
 import type { StorageFile } from '../../../broker/src/storage/persistence/file.js';
 import { MmapPersistence } from '../../../broker/src/storage/persistence/mmap.js';
+import type { MmapOptions } from '../../../broker/src/storage/persistence/mmap.js';
 import { PrefaultBudget } from '../../../broker/src/storage/persistence/prefault-budget.js';
 import { testSeed } from '../../support/seed.js';
 import { nativeOrThrow } from '../../support/storage.js';
 import { makeTempDir } from '../../support/temp-dir.js';
 
 const limitBytes = 40_000;
+const capacityBytes = 8 << 20;
+
+const smallPages: MmapOptions = {
+  ...{ growStepMaxBytes: 65_536, prefaultLeadBytes: 16_384 },
+  ...{ prefaultBudgetBytes: limitBytes, hugePagesFromBytes: 0 },
+  now: () => 0,
+};
 
 interface Populated {
   readonly from: number;
@@ -23,7 +31,7 @@ interface Populated {
 function fakeFile(populated: Populated[]): StorageFile {
   let size = 0;
   const mapping: Mapping = {
-    length: 1 << 20,
+    length: capacityBytes,
     write: () => undefined,
     populate: (from, length) =>
       new Promise<void>((done) => {
@@ -66,10 +74,9 @@ describe('the prefault budget', () => {
 
   test('comes back as the write position passes what was populated', () => {
     const budget = new PrefaultBudget(limitBytes);
-    const options = { growStepMaxBytes: 65_536, prefaultLeadBytes: 16_384 };
-    const persistence = new MmapPersistence({ ...options, prefaultBudgetBytes: 0 }, budget);
+    const persistence = new MmapPersistence(smallPages, budget);
     const populated: Populated[] = [];
-    const writer = persistence.openSegment(fakeFile(populated), 1 << 20, 0);
+    const writer = persistence.openSegment(fakeFile(populated), capacityBytes, 0);
     const used: number[] = [];
     for (let at = 0; at < 4; at += 1) {
       writer.append(new ByteChunks([Buffer.alloc(8192)]), at * 8192);
@@ -80,59 +87,64 @@ describe('the prefault budget', () => {
     expect(used).toEqual([8192, 0, 0, 0]);
   });
 
-  test('is kept over many segments, and all of it comes back', async () => {
-    const seed = testSeed();
-    const action = fc.record({
-      segment: fc.nat(2),
-      what: fc.constantFrom('append', 'append', 'append', 'populated', 'sync', 'finish'),
-      bytes: fc.integer({ min: 1, max: 20_000 }),
-    });
-    await fc.assert(
-      fc.asyncProperty(fc.array(action, { maxLength: 80 }), async (actions) => {
-        const budget = new PrefaultBudget(limitBytes);
-        const persistence = new MmapPersistence(
-          { growStepMaxBytes: 65_536, prefaultLeadBytes: 16_384, prefaultBudgetBytes: limitBytes },
-          budget,
-        );
-        const populated: Populated[][] = [[], [], []];
-        const open = (
-          i: number,
-        ): { writer: ReturnType<typeof persistence.openSegment>; end: number } => ({
-          writer: persistence.openSegment(fakeFile(populated[i] ?? []), 1 << 20, 0),
-          end: 0,
-        });
-        const segments = [open(0), open(1), open(2)];
-        for (const { segment: i, what, bytes } of actions) {
-          const segment = segments[i] ?? open(i);
-          if (what === 'append' && segment.end + bytes <= 1 << 20) {
-            segment.writer.append(new ByteChunks([Buffer.alloc(bytes)]), segment.end);
-            segment.end += bytes;
-          } else if (what === 'populated') {
-            for (const { done } of populated[i]?.splice(0) ?? []) done();
-            await Promise.resolve();
-          } else if (what === 'sync') await segment.writer.sync(0, segment.end);
-          else if (what === 'finish') {
-            segment.writer.finish(segment.end);
-            segments[i] = open(i);
+  test.each([
+    { pages: 'small', options: smallPages },
+    // Room for the huge pages of two of the three.
+    {
+      pages: 'huge',
+      options: { ...smallPages, hugePagesFromBytes: 30_000, prefaultBudgetBytes: 5 << 20 },
+    },
+  ])(
+    'is kept over many segments with $pages pages, and all of it comes back',
+    async ({ options }) => {
+      const seed = testSeed();
+      const action = fc.record({
+        segment: fc.nat(2),
+        what: fc.constantFrom('append', 'append', 'append', 'populated', 'sync', 'finish'),
+        bytes: fc.integer({ min: 1, max: 20_000 }),
+      });
+      await fc.assert(
+        fc.asyncProperty(fc.array(action, { maxLength: 80 }), async (actions) => {
+          const budget = new PrefaultBudget(options.prefaultBudgetBytes);
+          const persistence = new MmapPersistence(options, budget);
+          const populated: Populated[][] = [[], [], []];
+          const open = (
+            i: number,
+          ): { writer: ReturnType<typeof persistence.openSegment>; end: number } => ({
+            writer: persistence.openSegment(fakeFile(populated[i] ?? []), capacityBytes, 0),
+            end: 0,
+          });
+          const segments = [open(0), open(1), open(2)];
+          for (const { segment: i, what, bytes } of actions) {
+            const segment = segments[i] ?? open(i);
+            if (what === 'append' && segment.end + bytes <= capacityBytes) {
+              segment.writer.append(new ByteChunks([Buffer.alloc(bytes)]), segment.end);
+              segment.end += bytes;
+            } else if (what === 'populated') {
+              for (const { done } of populated[i]?.splice(0) ?? []) done();
+              await Promise.resolve();
+            } else if (what === 'sync') await segment.writer.sync(0, segment.end);
+            else if (what === 'finish') {
+              segment.writer.finish(segment.end);
+              segments[i] = open(i);
+            }
+            expect(budget.usedBytes).toBeGreaterThanOrEqual(0);
+            expect(budget.usedBytes).toBeLessThanOrEqual(options.prefaultBudgetBytes);
           }
-          expect(budget.usedBytes).toBeGreaterThanOrEqual(0);
-          expect(budget.usedBytes).toBeLessThanOrEqual(limitBytes);
-        }
-        for (const { writer, end } of segments) writer.finish(end);
-        expect(budget.usedBytes).toBe(0);
-      }),
-      { seed, numRuns: 60 },
-    );
-  });
+          for (const { writer, end } of segments) writer.finish(end);
+          expect(budget.usedBytes).toBe(0);
+        }),
+        { seed, numRuns: 60 },
+      );
+    },
+  );
 });
 
 test('a real lead is populated within the allocated space', async () => {
   const dir = await makeTempDir();
   const native = nativeOrThrow();
   const file = openStorageFile(native, join(dir.path, 'a'), 'create');
-  const persistence = new MmapPersistence({
-    ...{ growStepMaxBytes: 65_536, prefaultLeadBytes: 16_384, prefaultBudgetBytes: limitBytes },
-  });
+  const persistence = new MmapPersistence(smallPages);
   const writer = persistence.openSegment(file, 1 << 18, 0);
   for (let at = 0; at < 1 << 18; at += 4096) {
     writer.append(new ByteChunks([Buffer.alloc(4096, 7)]), at);

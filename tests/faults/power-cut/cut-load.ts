@@ -7,6 +7,8 @@ import { TopicMaker } from './topic-maker.js';
 const SEGMENT_BYTES = 64 * 1024;
 
 const sizes = { 'segment.bytes': String(SEGMENT_BYTES), 'max.message.bytes': '65536' };
+/** With room for huge pages, which come and go with what is synced: their end cuts the file. */
+const large = { 'segment.bytes': String(4 * 1024 * 1024) };
 const topic = (name: string, partitions: number, retention = false): LoadTopic => ({
   ...{ name, partitions, retention },
   config: retention ? { ...sizes, 'retention.bytes': String(4 * SEGMENT_BYTES) } : sizes,
@@ -17,7 +19,12 @@ const rate = { maxValueBytes: 4_000, messagesPerSecond: 600, options };
 
 /** `cached` has only what a power cut may take: nobody but the clock asks for its syncs. */
 const shape: LoadShape = {
-  topics: [topic('synced', 3), topic('mixed', 2), topic('cached', 2), topic('retained', 1, true)],
+  topics: [
+    topic('synced', 3),
+    { ...topic('mixed', 2), config: large },
+    topic('cached', 2),
+    topic('retained', 1, true),
+  ],
   producers: [
     { ...rate, topicIndex: 0, acks: 'all' },
     { ...rate, topicIndex: 0, acks: 'all', options: { ...options, compression: 'lz4' } },

@@ -10,6 +10,7 @@ const settings = {
   // Long enough for a tail that is not synced, where nobody waits for that.
   MILLRACE_FLUSH_MS: '300',
   MILLRACE_MIN_FREE_DISK_BYTES: '0',
+  MILLRACE_HUGE_PAGES_FROM_BYTES: '4KiB',
 } as const;
 
 /** A broker whose data lie on a disk that can lose its power; clients find it at one address all the time. */

@@ -5,6 +5,8 @@ import type { World } from './world.js';
 /** Three of these fill a segment. */
 const VALUE_BYTES = 1_100;
 const SMALL_SEGMENTS = { 'segment.bytes': '4096', 'max.message.bytes': '4096' };
+/** With room for huge pages. */
+const LARGE_SEGMENTS = { ...SMALL_SEGMENTS, 'segment.bytes': String(4 * 1024 * 1024) };
 const COMPACTED = {
   'cleanup.policy': 'compact',
   ...SMALL_SEGMENTS,
@@ -59,6 +61,23 @@ export const lives: Readonly<Record<string, Life>> = {
     await fill(world, 't', 6, random);
     await world.seal('t');
     await fill(world, 't', 3, random);
+  },
+
+  'a file is cut to its data': async (world, random) => {
+    await world.createTopic('t', LARGE_SEGMENTS);
+    for (let round = 0; round < 3; round += 1) {
+      // Much between two syncs, and then little: huge pages come and go.
+      for (let i = 0; i < 8; i += 1) {
+        await world.append('t', { records: large() }, 1);
+        await new Promise(setImmediate);
+      }
+      for (let i = 0; i < 3; i += 1) {
+        const synced = world.append('t', { records: small(1) }, -1);
+        if (random() < 0.5) await world.append('t', { records: small(2) }, 1);
+        await synced;
+      }
+      if (random() < 0.3) await world.restart();
+    }
   },
 
   'offsets are reserved': async (world, random) => {

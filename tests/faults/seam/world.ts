@@ -19,6 +19,7 @@ const config = {
   offsetCeilingBlock: 12,
   producerIdBlock: 2,
   growStepMaxBytes: 16 * 1024,
+  hugePagesFromBytes: 2 * 1024,
 } as const;
 
 /** A storage with all that writes to its files, and a ledger of what it promised. */

@@ -1,13 +1,10 @@
 import { HUGE_PAGE_BYTES } from '@millrace/native';
 import type { Mapping } from '@millrace/native';
 
-/** So much appended since the last sync, as fast as {@link HUGE_FROM_BYTES_PER_MS}, and huge pages are worth their cost. */
-const HUGE_FROM_BYTES = 8 * 1024 * 1024;
-/** 32 MiB a second. */
-const HUGE_FROM_BYTES_PER_MS = (32 * 1024 * 1024) / 1000;
-/** With so little between two syncs, or half as fast, they are not any more. */
-const HUGE_BELOW_BYTES = HUGE_FROM_BYTES / 2;
-const HUGE_BELOW_BYTES_PER_MS = HUGE_FROM_BYTES_PER_MS / 2;
+/** At so many times the least between two syncs, each second, huge pages are worth their cost. */
+const HUGE_FROM_TIMES_PER_SECOND = 4;
+/** With so much less between two syncs, or so much slower, they are not any more. */
+const ENOUGH_TO_STAY = 0.5;
 /** A fault may read so far ahead, in small pages: twice Linux's default (read_ahead_kb). */
 const READ_AHEAD_BYTES = 256 * 1024;
 
@@ -17,54 +14,77 @@ const READ_AHEAD_BYTES = 256 * 1024;
  * milliseconds. So they are for segments that get much, and fast.
  */
 export class HugePages {
-  #wanted = false;
-  #syncedTo: number;
-  /** When something was appended first since the last sync; undefined: nothing was. */
+  #isOn = false;
+  #endsSoon = false;
+  /** Where the last sync that began reaches to. */
+  #countedTo: number;
+  /** When something was appended first behind that; undefined: nothing was. */
   #sinceMs: number | undefined;
 
-  /** @param now the time in milliseconds, by a clock that only goes forward. */
+  /**
+   * @param fromBytes so much between two syncs, and four times as much a second; 0: never.
+   * @param now the time in milliseconds, by a clock that only goes forward.
+   */
   constructor(
     private readonly mapping: Mapping,
+    private readonly fromBytes: number,
     endPosition: number,
     private readonly now: () => number,
   ) {
-    this.#syncedTo = endPosition;
+    this.#countedTo = endPosition;
   }
 
-  get wanted(): boolean {
-    return this.#wanted;
+  get isOn(): boolean {
+    return this.#isOn;
   }
 
-  /** Data ends at `end`. Returns where huge pages begin if they do so with this append, beyond `populatedTo`. */
-  appended(end: number, populatedTo: number): number | undefined {
+  /** They are to end, see {@link end}. */
+  get endsSoon(): boolean {
+    return this.#endsSoon;
+  }
+
+  appended(): void {
     this.#sinceMs ??= this.now();
-    if (this.#wanted) return undefined;
-    const bytes = end - this.#syncedTo;
-    if (bytes < HUGE_FROM_BYTES || bytes < this.#elapsedMs() * HUGE_FROM_BYTES_PER_MS)
-      return undefined;
-    const from = hugePageEnd(populatedTo + READ_AHEAD_BYTES);
-    if (from >= this.mapping.length) return undefined;
-    this.mapping.useHugePages(from, true);
-    this.#wanted = true;
-    return from;
   }
 
-  /** A sync reached `to`, data ends at `end`. Returns whether huge pages end with this, behind the one with `end`. */
-  synced(to: number, end: number): boolean {
-    const bytes = to - this.#syncedTo;
-    const isMuch =
-      bytes >= HUGE_BELOW_BYTES && bytes >= this.#elapsedMs() * HUGE_BELOW_BYTES_PER_MS;
-    this.#syncedTo = Math.max(to, this.#syncedTo);
+  /** Where they would begin, beyond `populatedTo`, if the segment, whose data end at `end`, is worth it. */
+  startFor(end: number, populatedTo: number): number | undefined {
+    if (this.fromBytes === 0 || !this.#isMuch(end, 1)) return undefined;
+    const start = hugePageEnd(populatedTo + READ_AHEAD_BYTES);
+    return start < this.mapping.length ? start : undefined;
+  }
+
+  /** @param start see {@link startFor}. */
+  begin(start: number): void {
+    this.mapping.useHugePages(start, true);
+    this.#isOn = true;
+  }
+
+  /** A sync up to `to` begins: what is appended meanwhile, however long that takes, counts for the next one. */
+  syncing(to: number): void {
+    if (!this.#isMuch(to, ENOUGH_TO_STAY)) this.#endsSoon = this.#isOn;
+    this.#countedTo = to;
     this.#sinceMs = undefined;
-    if (!this.#wanted || isMuch) return false;
-    const from = hugePageEnd(end);
-    if (from < this.mapping.length) this.mapping.useHugePages(from, false);
-    this.#wanted = false;
-    return true;
   }
 
-  #elapsedMs(): number {
-    return this.#sinceMs === undefined ? 0 : this.now() - this.#sinceMs;
+  /** There is no memory for them. */
+  giveUp(): void {
+    this.#endsSoon = this.#isOn;
+  }
+
+  /** Small pages from now on; the whole mapping is one again for the kernel, however often this happens. */
+  end(): void {
+    this.mapping.useHugePages(0, false);
+    this.#isOn = false;
+    this.#endsSoon = false;
+  }
+
+  /** @param share how much of the thresholds is enough. */
+  #isMuch(to: number, share: number): boolean {
+    const bytes = to - this.#countedTo;
+    const least = share * this.fromBytes;
+    const seconds = this.#sinceMs === undefined ? 0 : (this.now() - this.#sinceMs) / 1_000;
+    return bytes >= least && bytes >= least * HUGE_FROM_TIMES_PER_SECOND * seconds;
   }
 }
 

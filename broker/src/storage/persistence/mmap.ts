@@ -11,9 +11,12 @@ export interface MmapOptions {
   readonly growStepMaxBytes: number;
   readonly prefaultLeadBytes: number;
   readonly prefaultBudgetBytes: number;
+  readonly hugePagesFromBytes: number;
   /** The time in milliseconds, by a clock that only goes forward. Default: that of the process. */
   readonly now?: () => number;
 }
+
+const monotonicMs = (): number => performance.now();
 
 /**
  * Appends by copying into a shared mapping and syncs by `msync(2)`, as RocketMQ's `MappedFile` does.
@@ -33,12 +36,14 @@ export class MmapPersistence implements Persistence {
     if (file.native === undefined) {
       throw new Error(`${file.path}: mmap needs the native module; use --persist write`);
     }
-    const { growStepMaxBytes, prefaultLeadBytes: leadBytes } = this.options;
+    const { budget, options } = this;
+    const { growStepMaxBytes, hugePagesFromBytes, now = monotonicMs } = options;
     const mapping = file.native.map(capacityBytes, 'write');
     const space = new Preallocation(file, capacityBytes, growStepMaxBytes, this.onGrowth);
-    const now = this.options.now ?? ((): number => performance.now());
-    const { budget } = this;
-    const lead = new PrefaultLead({ mapping, space, budget, leadBytes, endPosition, now });
+    const lead = new PrefaultLead({
+      ...{ mapping, space, budget, endPosition, hugePagesFromBytes, now },
+      leadBytes: options.prefaultLeadBytes,
+    });
     return new MmapSegment(file, mapping, space, lead);
   }
 }
@@ -61,6 +66,7 @@ class MmapSegment implements SegmentWriter {
   }
 
   async sync(from: number, to: number): Promise<void> {
+    this.lead.beforeSync(to);
     await this.mapping.sync(from, to - from);
     if (this.#finished) return;
     this.space.checkIntact(to);

@@ -12,6 +12,8 @@ export type GrowthListener = (bytes: number) => void;
  */
 export class Preallocation {
   #allocatedTo: number;
+  /** What was asked for ahead of the need was refused, and nothing was granted since. */
+  #refused = false;
   /** Some filesystems do not count links. */
   readonly #countsLinks: boolean;
 
@@ -49,12 +51,17 @@ export class Preallocation {
     }
   }
 
-  /** Makes room up to `end`, at most the capacity, for what may come; a full disk is not met before it does. */
+  /**
+   * Makes room up to `end` for what may come, as far as the capacity and a step go. A full disk is not met
+   * before an append meets it, and is not asked again until then.
+   */
   reach(end: number): void {
+    const wanted = Math.min(end, this.capacityBytes, this.#allocatedTo + this.stepMaxBytes);
+    if (this.#refused || wanted <= this.#allocatedTo) return;
     try {
-      this.ensure(Math.min(end, this.capacityBytes));
+      this.#growTo(wanted);
     } catch {
-      // The append that needs it will say so.
+      this.#refused = true;
     }
   }
 
@@ -82,6 +89,7 @@ export class Preallocation {
     this.file.allocate(this.#allocatedTo, end - this.#allocatedTo);
     this.onGrowth?.(end - this.#allocatedTo);
     this.#allocatedTo = end;
+    this.#refused = false;
   }
 }
 

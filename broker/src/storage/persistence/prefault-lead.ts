@@ -8,8 +8,10 @@ export interface PrefaultLeadOptions {
   readonly space: Preallocation;
   /** Shared by all segments. */
   readonly budget: PrefaultBudget;
-  /** How far ahead of the write position to populate, at most. */
+  /** How far ahead of the write position to populate, at most; with huge pages to the end of the last of them. */
   readonly leadBytes: number;
+  /** See {@link HugePages}. */
+  readonly hugePagesFromBytes: number;
   /** Where the segment's data ends. */
   readonly endPosition: number;
   /** The time in milliseconds, by a clock that only goes forward. */
@@ -26,15 +28,18 @@ export class PrefaultLead {
   #populatedTo: number;
   #reserved = 0;
   #busy = false;
+  /** Nothing was appended since the last sync. */
+  #idle = false;
   #end: number;
 
   constructor(options: PrefaultLeadOptions) {
-    const { mapping, space, budget, leadBytes, endPosition, now } = options;
+    const { mapping, space, budget, leadBytes, hugePagesFromBytes, endPosition, now } = options;
     this.#mapping = mapping;
     this.#space = space;
     this.#budget = budget;
     this.#leadBytes = leadBytes;
-    this.#hugePages = new HugePages(mapping, endPosition, now);
+    const fromBytes = leadBytes === 0 ? 0 : hugePagesFromBytes;
+    this.#hugePages = new HugePages(mapping, fromBytes, endPosition, now);
     this.#populatedTo = endPosition;
     this.#end = endPosition;
   }
@@ -42,34 +47,35 @@ export class PrefaultLead {
   /** The write position moved to `end`; populates further when the lead is half used. */
   advance(end: number): void {
     this.#end = end;
+    this.#idle = false;
     this.#release(end);
-    if (this.#busy) return;
+    this.#hugePages.appended();
+    if (this.#busy || this.#hugePages.endsSoon) return;
     // A segment's lead grows with what it holds: a partition that sees little pre-faults little.
     const lead = Math.min(this.#leadBytes, end);
     if (this.#populatedTo - end > lead / 2) return;
     const from = Math.max(end, this.#populatedTo);
-    const hugeFrom = this.#hugePages.appended(end, from);
-    let to = hugeFrom ?? end + lead;
-    if (this.#hugePages.wanted) {
-      to = hugePageEnd(Math.max(to, end + lead));
-      this.#space.reach(to);
+    if (from >= this.#mapping.length) return;
+    if (this.#hugePages.isOn) {
+      if (!this.#advanceHuge(from, end + lead)) this.#hugePages.giveUp();
+      return;
     }
-    const length = Math.min(to, this.#space.allocatedTo) - from;
-    if (length <= 0 || !this.#budget.take(length)) return;
-    this.#reserved += length;
-    this.#populatedTo = from + length;
-    this.#busy = true;
-    const done = (): void => {
-      this.#busy = false;
-    };
-    // A failed pre-fault only means that the append faults by itself.
-    this.#populate(from, from + length, hugeFrom).then(done, done);
+    const start = this.#hugePages.startFor(end, from);
+    if (start !== undefined && this.#advanceHuge(from, Math.max(end + lead, start), start)) return;
+    const to = this.#reserve(from, end + lead);
+    if (to !== undefined) this.#run(this.#mapping.populate(from, to - from));
   }
 
-  /** A sync reached `syncedTo`. An idle segment gives its reservation back; its pages stay. */
-  afterSync(syncedTo: number): void {
-    if (syncedTo === this.#end) this.close();
-    if (this.#hugePages.synced(syncedTo, this.#end)) this.#giveUp();
+  /** A sync up to `to` begins. */
+  beforeSync(to: number): void {
+    this.#hugePages.syncing(to);
+  }
+
+  /** That sync has ended. An idle segment gives its reservation back; its pages stay. */
+  afterSync(to: number): void {
+    this.#idle = to === this.#end;
+    this.#closeIfIdle();
+    if (this.#hugePages.endsSoon && !this.#busy) this.#endHuge();
   }
 
   close(): void {
@@ -78,24 +84,57 @@ export class PrefaultLead {
   }
 
   /**
-   * Huge pages go first: what is read ahead for the small ones before them would take their place.
-   * @param hugeFrom where they begin, when they do within the range.
+   * Populates in huge pages, as far as the last of them reaches.
+   * @param start where they begin.
+   * @returns whether there is room for that.
    */
-  async #populate(from: number, to: number, hugeFrom = to): Promise<void> {
-    const middle = Math.min(hugeFrom, to);
+  #advanceHuge(from: number, wanted: number, start?: number): boolean {
+    const end = hugePageEnd(wanted);
+    this.#space.reach(end);
+    const to = this.#reserve(from, end);
+    if (to === undefined) return false;
+    if (start !== undefined) this.#hugePages.begin(start);
+    const middle = Math.min(start ?? from, to);
+    // They go first: what is read ahead for the small ones before them would take their place.
     const huge = middle < to ? this.#mapping.populate(middle, to - middle) : undefined;
-    await Promise.all([huge, this.#mapping.populate(from, middle - from)]);
+    const small = from < middle ? this.#mapping.populate(from, middle - from) : undefined;
+    this.#run(Promise.all([huge, small]));
+    return true;
+  }
+
+  /** @returns how far from `from` towards `to` there is both space and memory; undefined: not at all. */
+  #reserve(from: number, to: number): number | undefined {
+    const length = Math.min(to, this.#space.allocatedTo) - from;
+    if (length <= 0 || !this.#budget.take(length)) return undefined;
+    this.#reserved += length;
+    this.#populatedTo = from + length;
+    return this.#populatedTo;
+  }
+
+  /** A failed pre-fault only means that the append faults by itself. */
+  #run(populating: Promise<unknown>): void {
+    this.#busy = true;
+    const done = (): void => {
+      this.#busy = false;
+      this.#closeIfIdle();
+    };
+    populating.then(done, done);
   }
 
   /** A cut is what splits the huge page that holds the end, so that a sync need not write all of it. */
-  #giveUp(): void {
-    this.close();
+  #endHuge(): void {
     try {
       this.#space.cutTo(this.#end);
-      this.#populatedTo = this.#end;
+      this.#hugePages.end();
     } catch {
-      // Then syncs cost more for a while.
+      return; // The next sync tries it again; until then each costs more.
     }
+    this.close();
+    this.#populatedTo = this.#end;
+  }
+
+  #closeIfIdle(): void {
+    if (this.#idle && !this.#busy) this.close();
   }
 
   #release(end: number): void {
