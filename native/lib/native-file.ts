@@ -74,8 +74,9 @@ export interface NativeFile {
 
   /**
    * Whether reading the range would come from the page cache alone. Resident only when every page of
-   * it is. cachestat(2) if the kernel allows it, else preadv2(2)
-   * with RWF_NOWAIT, a byte of each page.
+   * it is. cachestat(2) if the kernel allows it, and once part of the file was cold also preadv2(2) with
+   * RWF_NOWAIT, a byte of each 64 KiB, for cachestat counts what is still being read ahead. Else that, a
+   * byte of each page.
    */
   residency(position: number, length: number): Residency;
 

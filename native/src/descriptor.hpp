@@ -23,6 +23,8 @@ class Descriptor {
 
   /// RWF_NOWAIT turned out not to work on this file. Only the loop's thread asks and tells.
   bool nowaitRefused = false;
+  /// Parts of it were not in the page cache, so more of it may be being read. The same thread's.
+  bool wasCold = false;
 
  private:
   const int fd_;

@@ -4,6 +4,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "mapped_region.hpp"
@@ -19,6 +20,10 @@ namespace {
 // cachestat(2), Linux 6.5: number and structures of our own, for older headers. The number is the
 // same on every architecture but alpha.
 constexpr long kCachestatNumber = 451;
+
+/// cachestat(2) counts pages that are still being read ahead, and whoever wants one of those waits for it. They
+/// come in stretches at least as long.
+constexpr uint64_t kUnderWayBytes = 64 * 1024;
 
 struct CachestatRange {
   uint64_t offset;
@@ -50,10 +55,13 @@ Residency ByCachestat(Environment& environment, const Descriptor& file, uint64_t
   return result.cached >= pages ? Residency::kResident : Residency::kCold;
 }
 
-Residency ByNowait(Environment& environment, Descriptor& file, uint64_t position,
-                   uint64_t length) {
-  const uint64_t end = position + length;
-  for (uint64_t at = position; at < end; at = PageStart(at) + PageBytes()) {
+/// Reads a byte of every `step`, a power of two, and the last one.
+Residency ByNowait(Environment& environment, Descriptor& file, uint64_t position, uint64_t length,
+                   uint64_t step) {
+  const uint64_t last = position + length - 1;
+  for (uint64_t next = position; next <= last;) {
+    const uint64_t at = next;
+    next = at == last ? last + 1 : std::min((at & ~(step - 1)) + step, last);
     char byte;
     const iovec target{&byte, 1};
     const ssize_t got = ::preadv2(file.fd(), &target, 1, static_cast<off_t>(at), RWF_NOWAIT);
@@ -74,10 +82,16 @@ Residency ProbeResidency(Environment& environment, Descriptor& file, uint64_t po
                          uint64_t length) {
   if (!environment.refused.cachestat) {
     const Residency found = ByCachestat(environment, file, position, length);
+    if (found == Residency::kCold) file.wasCold = true;
+    const bool mayBeUnderWay = found == Residency::kResident && file.wasCold;
+    if (mayBeUnderWay && !environment.refused.nowait && !file.nowaitRefused &&
+        ByNowait(environment, file, position, length, kUnderWayBytes) == Residency::kCold) {
+      return Residency::kCold;
+    }
     if (found != Residency::kUnknown) return found;
   }
   if (environment.refused.nowait || file.nowaitRefused) return Residency::kUnknown;
-  return ByNowait(environment, file, position, length);
+  return ByNowait(environment, file, position, length, PageBytes());
 }
 
 ResidencyMethod FindResidencyMethod(Environment& environment, Descriptor& file) {
@@ -85,7 +99,7 @@ ResidencyMethod FindResidencyMethod(Environment& environment, Descriptor& file) 
       ByCachestat(environment, file, 0, 1) != Residency::kUnknown) {
     return ResidencyMethod::kCachestat;
   }
-  if (!environment.refused.nowait && ByNowait(environment, file, 0, 1) != Residency::kUnknown) {
+  if (!environment.refused.nowait && ByNowait(environment, file, 0, 1, PageBytes()) != Residency::kUnknown) {
     return ResidencyMethod::kNowait;
   }
   return ResidencyMethod::kNone;

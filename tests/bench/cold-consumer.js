@@ -37,7 +37,7 @@ const bytes = Number(values.gib) * GiB;
 /** The load's own, before it measures. */
 const WARM_UP_MS = 2_500;
 
-const read = (server) => runScript([script('./latency/read.js'), server.port, OLD, String(bytes)]);
+const read = (server) => runScript([script('./latency/read.js'), server.port, OLD]);
 
 /** How long new messages take while `beside` goes on, again and again to the end. */
 async function measure(server, seconds, beside) {

@@ -189,6 +189,22 @@ describeNative('NativeFile', (native) => {
     expect(file.residency(8000, 4096)).toBe('cold');
   });
 
+  test('does not take what is still being read ahead for resident, once a part was cold', () => {
+    const file = create(pattern(MIB));
+    const callsFor = (position: number, length: number): number => {
+      const before = native.counters().residency.calls;
+      expect(file.residency(position, length)).toBe('resident');
+      return native.counters().residency.calls - before;
+    };
+    if (callsFor(0, MIB) > 1) return; // A kernel without cachestat: each page is asked for anyway.
+    file.truncate(2 * MIB);
+    expect(file.residency(0, 2 * MIB)).toBe('cold');
+    // A byte of each 64 KiB and the last one.
+    expect(callsFor(0, MIB)).toBe(1 + 17);
+    expect(callsFor(65_535, 3)).toBe(1 + 3);
+    expect(callsFor(7, 1)).toBe(1 + 1);
+  });
+
   test('locks against other descriptions of the file until it is closed', () => {
     const file = create();
     const other = keep(native.openFile(file.path, 'readwrite'));
