@@ -128,7 +128,7 @@ describe.each(cells)('persist $persist, serve $serve', ({ persist, serve }) => {
     const rounds = (2 * CRASH_MESSAGES) / 100;
     for (let crash = 1; crash <= CRASHES; crash += 1) {
       const part = (crash - 1 + random()) / (CRASHES + 1);
-      await Promise.race([reached(Math.floor(rounds * part)), producing]);
+      await Promise.race([reached(Math.max(1, Math.floor(rounds * part))), producing]);
       await broker.kill();
       broker = await startBroker(restartArgs);
     }

@@ -39,6 +39,7 @@ class Held {
 class HeldFile {
   readonly populating = new Held();
   readonly syncing = new Held();
+  /** How often huge pages ended, which is with a cut. */
   cuts = 0;
   cutFails = false;
   isFull = false;
@@ -51,13 +52,16 @@ class HeldFile {
       return instead(mapping, {
         populate: (from, bytes) => this.populating.hold(() => mapping.populate(from, bytes)),
         sync: (from, bytes) => this.syncing.hold(() => mapping.sync(from, bytes)),
+        useHugePages: (from, wanted) => {
+          if (!wanted) this.cuts += 1;
+          mapping.useHugePages(from, wanted);
+        },
       });
     };
     return instead(file, {
       native: instead(native, { map }),
       truncate: (length) => {
         if (this.cutFails) throw systemError('EIO');
-        this.cuts += 1;
         file.truncate(length);
       },
       allocate: (position, length) => {

@@ -61,6 +61,16 @@ function fakeFile(populated: Populated[]): StorageFile {
   };
 }
 
+class CountingBudget extends PrefaultBudget {
+  refused = 0;
+
+  override take(bytes: number): boolean {
+    const taken = super.take(bytes);
+    if (!taken) this.refused += 1;
+    return taken;
+  }
+}
+
 describe('the prefault budget', () => {
   test('gives no more than it has', () => {
     const budget = new PrefaultBudget(100);
@@ -92,7 +102,10 @@ describe('the prefault budget', () => {
     // Room for the huge pages of two of the three.
     {
       pages: 'huge',
-      options: { ...smallPages, hugePagesFromBytes: 30_000, prefaultBudgetBytes: 5 << 20 },
+      options: {
+        ...smallPages,
+        ...{ growStepMaxBytes: 4 << 20, hugePagesFromBytes: 30_000, prefaultBudgetBytes: 5 << 20 },
+      },
     },
   ])(
     'is kept over many segments with $pages pages, and all of it comes back',
@@ -105,7 +118,7 @@ describe('the prefault budget', () => {
       });
       await fc.assert(
         fc.asyncProperty(fc.array(action, { maxLength: 80 }), async (actions) => {
-          const budget = new PrefaultBudget(options.prefaultBudgetBytes);
+          const budget = new CountingBudget(options.prefaultBudgetBytes);
           const persistence = new MmapPersistence(options, budget);
           const populated: Populated[][] = [[], [], []];
           const open = (
@@ -138,6 +151,24 @@ describe('the prefault budget', () => {
       );
     },
   );
+});
+
+test('an append does not fail where nothing can be populated', () => {
+  const file = fakeFile([]);
+  const { native } = file;
+  const mapping = native?.map(capacityBytes, 'write');
+  if (mapping === undefined) throw new Error('no mapping');
+  mapping.populate = () => {
+    throw new Error('EAGAIN: no thread can be started');
+  };
+  const budget = new PrefaultBudget(5 << 20);
+  const persistence = new MmapPersistence({ ...smallPages, hugePagesFromBytes: 30_000 }, budget);
+  const writer = persistence.openSegment(file, capacityBytes, 0);
+  for (let at = 0; at < 20; at += 1) {
+    writer.append(new ByteChunks([Buffer.alloc(8192)]), at * 8192);
+  }
+  writer.finish(20 * 8192);
+  expect(budget.usedBytes).toBe(0);
 });
 
 test('a real lead is populated within the allocated space', async () => {

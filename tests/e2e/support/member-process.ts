@@ -5,6 +5,9 @@ import { waitFor } from '../../support/wait-for.js';
 
 const script = fileURLToPath(new URL('group-member.js', import.meta.url));
 
+/** Less than the time limit of a test, which would end it without a word. */
+const HANGS_AFTER_MS = 50_000;
+
 /** Where a member lives, and where its log goes. */
 export interface MemberHome {
   readonly address: string;
@@ -118,7 +121,8 @@ export class MemberProcess {
   ): Promise<MemberTold> {
     const find = (): MemberTold | undefined => this.#told.slice(from).find(condition);
     const state = (): string => `, it told ${JSON.stringify(this.#told)}`;
-    await waitFor(what, () => this.#exited || find() !== undefined, state);
+    const isDue = (): boolean => this.#exited || find() !== undefined;
+    await waitFor(what, isDue, state, HANGS_AFTER_MS);
     const found = find();
     if (found === undefined) throw new Error(`the member's process has ended: ${what}${state()}`);
     return found;
@@ -128,6 +132,7 @@ export class MemberProcess {
     if (this.#exited) return;
     how();
     const state = (): string => `, it told ${JSON.stringify(this.#told.slice(-10))}`;
-    await waitFor(`the process of ${this.names.join()} ends`, () => this.#exited, state);
+    const what = `the process of ${this.names.join()} ends`;
+    await waitFor(what, () => this.#exited, state, HANGS_AFTER_MS);
   }
 }

@@ -16,6 +16,7 @@ const READ_AHEAD_BYTES = 256 * 1024;
 export class HugePages {
   #isOn = false;
   #endsSoon = false;
+  #lacksMemory = false;
   /** Where the last sync that began reaches to. */
   #countedTo: number;
   /** When something was appended first behind that; undefined: nothing was. */
@@ -62,13 +63,14 @@ export class HugePages {
 
   /** A sync up to `to` begins: what is appended meanwhile, however long that takes, counts for the next one. */
   syncing(to: number): void {
-    if (!this.#isMuch(to, ENOUGH_TO_STAY)) this.#endsSoon = this.#isOn;
+    this.#endsSoon = this.#isOn && (this.#lacksMemory || !this.#isMuch(to, ENOUGH_TO_STAY));
     this.#countedTo = to;
     this.#sinceMs = undefined;
   }
 
   /** There is no memory for them. */
   giveUp(): void {
+    this.#lacksMemory = this.#isOn;
     this.#endsSoon = this.#isOn;
   }
 
@@ -77,6 +79,7 @@ export class HugePages {
     this.mapping.useHugePages(0, false);
     this.#isOn = false;
     this.#endsSoon = false;
+    this.#lacksMemory = false;
   }
 
   /** @param share how much of the thresholds is enough. */

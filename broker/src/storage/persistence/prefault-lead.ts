@@ -50,20 +50,22 @@ export class PrefaultLead {
     this.#idle = false;
     this.#release(end);
     this.#hugePages.appended();
-    if (this.#busy || this.#hugePages.endsSoon) return;
+    if (this.#busy) return;
     // A segment's lead grows with what it holds: a partition that sees little pre-faults little.
     const lead = Math.min(this.#leadBytes, end);
     if (this.#populatedTo - end > lead / 2) return;
     const from = Math.max(end, this.#populatedTo);
     if (from >= this.#mapping.length) return;
     if (this.#hugePages.isOn) {
-      if (!this.#advanceHuge(from, end + lead)) this.#hugePages.giveUp();
+      const hasRoom = this.#hugePages.endsSoon || this.#advanceHuge(from, end + lead);
+      // It may come back while some of the lead is left.
+      if (!hasRoom && from === end) this.#hugePages.giveUp();
       return;
     }
     const start = this.#hugePages.startFor(end, from);
     if (start !== undefined && this.#advanceHuge(from, Math.max(end + lead, start), start)) return;
     const to = this.#reserve(from, end + lead);
-    if (to !== undefined) this.#run(this.#mapping.populate(from, to - from));
+    if (to !== undefined) this.#run(this.#populate(from, to));
   }
 
   /** A sync up to `to` begins. */
@@ -96,10 +98,13 @@ export class PrefaultLead {
     if (start !== undefined) this.#hugePages.begin(start);
     const middle = Math.min(start ?? from, to);
     // They go first: what is read ahead for the small ones before them would take their place.
-    const huge = middle < to ? this.#mapping.populate(middle, to - middle) : undefined;
-    const small = from < middle ? this.#mapping.populate(from, middle - from) : undefined;
-    this.#run(Promise.all([huge, small]));
+    this.#run(Promise.allSettled([this.#populate(middle, to), this.#populate(from, middle)]));
     return true;
+  }
+
+  /** Rejects also where the mapping throws: an append must not fail for what only makes it faster. */
+  async #populate(from: number, to: number): Promise<void> {
+    if (from < to) await this.#mapping.populate(from, to - from);
   }
 
   /** @returns how far from `from` towards `to` there is both space and memory; undefined: not at all. */
