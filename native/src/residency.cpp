@@ -55,9 +55,10 @@ Residency ByCachestat(Environment& environment, const Descriptor& file, uint64_t
   return result.cached >= pages ? Residency::kResident : Residency::kCold;
 }
 
-/// Reads a byte of every `step`, a power of two, and the last one.
+/// Reads a byte of every `step`, a power of two, and the last one. Unknown where RWF_NOWAIT is refused.
 Residency ByNowait(Environment& environment, Descriptor& file, uint64_t position, uint64_t length,
                    uint64_t step) {
+  if (environment.refused.nowait || file.nowaitRefused) return Residency::kUnknown;
   const uint64_t last = position + length - 1;
   for (uint64_t next = position; next <= last;) {
     const uint64_t at = next;
@@ -84,13 +85,12 @@ Residency ProbeResidency(Environment& environment, Descriptor& file, uint64_t po
     const Residency found = ByCachestat(environment, file, position, length);
     if (found == Residency::kCold) file.wasCold = true;
     const bool mayBeUnderWay = found == Residency::kResident && file.wasCold;
-    if (mayBeUnderWay && !environment.refused.nowait && !file.nowaitRefused &&
+    if (mayBeUnderWay &&
         ByNowait(environment, file, position, length, kUnderWayBytes) == Residency::kCold) {
       return Residency::kCold;
     }
     if (found != Residency::kUnknown) return found;
   }
-  if (environment.refused.nowait || file.nowaitRefused) return Residency::kUnknown;
   return ByNowait(environment, file, position, length, PageBytes());
 }
 
@@ -99,7 +99,7 @@ ResidencyMethod FindResidencyMethod(Environment& environment, Descriptor& file) 
       ByCachestat(environment, file, 0, 1) != Residency::kUnknown) {
     return ResidencyMethod::kCachestat;
   }
-  if (!environment.refused.nowait && ByNowait(environment, file, 0, 1, PageBytes()) != Residency::kUnknown) {
+  if (ByNowait(environment, file, 0, 1, PageBytes()) != Residency::kUnknown) {
     return ResidencyMethod::kNowait;
   }
   return ResidencyMethod::kNone;

@@ -5,10 +5,9 @@
  *
  * Timings of a shared machine are noisy: read the ratios, and the spread before you believe a median.
  */
-import { createTopicsApi, encodeRequestFrame, FrameDecoder } from '@millrace/protocol';
-import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { createTopic } from './durability/append.js';
 import { printTable, runScript, Server, spread, withTempDir } from './spine/processes.js';
 
 const { values } = parseArgs({
@@ -24,22 +23,6 @@ const { values } = parseArgs({
 });
 const totalBytes = Number(values.mib) * 2 ** 20;
 const loader = fileURLToPath(new URL('./durability/load.js', import.meta.url));
-
-/** One request on a connection of its own. */
-function createTopic(port, name, partitions) {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host: '127.0.0.1', port: Number(port) });
-    const decoder = new FrameDecoder();
-    socket.on('error', reject);
-    socket.on('data', (chunk) => {
-      if (decoder.push(chunk).length === 0) return;
-      socket.destroy();
-      resolve();
-    });
-    const topics = [{ name, partitions, config: [] }];
-    socket.write(encodeRequestFrame(createTopicsApi, 1, { topics, timeoutMs: 30_000 }));
-  });
-}
 
 async function load(server, { via, topic, acks, bytes }) {
   const { producers, 'in-flight': inFlight } = values;
@@ -59,11 +42,11 @@ async function round(index, via, partitions) {
     const server = await Server.broker(directory, ['--persist', values.persist]);
     try {
       const result = {};
-      await createTopic(server.port, 'warm', partitions);
+      await createTopic(server, 'warm', partitions);
       await load(server, { via, topic: 'warm', acks: 'all', bytes: totalBytes / 8 });
       await load(server, { via, topic: 'warm', acks: '1', bytes: totalBytes / 2 });
       for (const acks of index % 2 === 0 ? ['1', 'all'] : ['all', '1']) {
-        await createTopic(server.port, `acks-${acks}`, partitions);
+        await createTopic(server, `acks-${acks}`, partitions);
         result[acks] = await load(server, { via, topic: `acks-${acks}`, acks, bytes: totalBytes });
       }
       return result;

@@ -8,7 +8,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Millrace } from '@millrace/client';
+import { createTopic } from './durability/append.js';
 import { printTable, runScript, Server, spread, withTempDir } from './spine/processes.js';
 
 const { values } = parseArgs({
@@ -34,9 +34,7 @@ console.log(
 );
 await withTempDir(async (directory) => {
   const servers = { echo: await Server.echo(), broker: await Server.broker(directory) };
-  const client = new Millrace({ brokers: [`127.0.0.1:${servers.broker.port}`] });
-  await client.admin.createTopic({ name: 'latency', partitions: 1 });
-  await client.close();
+  await createTopic(servers.broker, 'latency', 1);
   const results = Object.fromEntries(Object.keys(contenders).map((name) => [name, []]));
   for (let round = 0; round < Number(values.rounds); round += 1) {
     const turns = Object.entries(contenders);

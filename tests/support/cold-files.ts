@@ -3,6 +3,7 @@ import { openStorageFile } from '../../broker/src/storage/persistence/file.js';
 import type { StorageFile } from '../../broker/src/storage/persistence/file.js';
 import { SharedFile } from '../../broker/src/storage/shared-file.js';
 import { nativeOrThrow } from './storage.js';
+import { withMethods } from './with-methods.js';
 
 /** Real files, of which nothing is in the page cache until it was warmed; reads of the rest are noted. */
 export class ColdFiles extends FileCache {
@@ -33,19 +34,4 @@ export class ColdFiles extends FileCache {
     const native = withMethods(real.native, { residency: isCold, warm });
     return new SharedFile(withMethods<StorageFile>(real, { native, read }));
   }
-}
-
-/** `target` with some members replaced; the others are called on `target` itself. */
-function withMethods<Target extends object>(
-  target: Target | undefined,
-  replaced: Partial<Target>,
-): Target {
-  if (target === undefined) throw new Error('there is nothing to replace methods of');
-  return new Proxy(target, {
-    get: (_, key) => {
-      if (key in replaced) return replaced[key as keyof Target];
-      const value: unknown = Reflect.get(target, key, target);
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-    },
-  });
 }

@@ -9,9 +9,9 @@ import { MmapPersistence } from '../../../broker/src/storage/persistence/mmap.js
 import type { MmapOptions } from '../../../broker/src/storage/persistence/mmap.js';
 import { PrefaultBudget } from '../../../broker/src/storage/persistence/prefault-budget.js';
 import { systemError } from '../../support/faulty-persistence.js';
-import { instead } from '../../support/instead.js';
 import { nativeOrThrow } from '../../support/storage.js';
 import { makeTempDir } from '../../support/temp-dir.js';
+import { withMapping } from '../../support/with-methods.js';
 
 const MIB = 1024 * 1024;
 const capacityBytes = 64 * MIB;
@@ -30,13 +30,13 @@ interface Cuts {
 
 /** The file's own mapping, which notes what it is asked for. */
 function recorded(file: StorageFile, asked: Asked, cuts: Cuts): StorageFile {
-  const { native } = file;
-  if (native === undefined) throw new Error('no native file');
-  const map: typeof native.map = (length, access) => {
-    const mapping = native.map(length, access);
-    const recording: Mapping = {
-      length,
-      write: (chunks, position) => mapping.write(chunks, position),
+  const truncate = (length: number): void => {
+    if (cuts.fail) throw systemError('EIO');
+    file.truncate(length);
+  };
+  return withMapping(
+    file,
+    (mapping) => ({
       populate: (from, bytes) => {
         if (bytes > 0) asked.push(`populate ${from / MIB} ${bytes / MIB}`);
         populated = mapping.populate(from, bytes);
@@ -46,16 +46,9 @@ function recorded(file: StorageFile, asked: Asked, cuts: Cuts): StorageFile {
         asked.push(`${wanted ? 'huge' : 'small'} ${from / MIB}`);
         mapping.useHugePages(from, wanted);
       },
-      sync: (from, bytes) => mapping.sync(from, bytes),
-      unmap: () => mapping.unmap(),
-    };
-    return recording;
-  };
-  const truncate = (length: number): void => {
-    if (cuts.fail) throw systemError('EIO');
-    file.truncate(length);
-  };
-  return instead(file, { native: instead(native, { map }), truncate });
+    }),
+    { truncate },
+  );
 }
 
 function saying(what: 'huge' | 'small', asked: Asked): Asked {

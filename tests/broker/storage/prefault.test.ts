@@ -98,26 +98,27 @@ describe('the prefault budget', () => {
   });
 
   test.each([
-    { pages: 'small', options: smallPages },
-    // Room for the huge pages of two of the three.
+    // Room for the leads of one of the three, and for its huge pages.
+    { pages: 'small', options: { ...smallPages, prefaultBudgetBytes: 20_000 } },
     {
       pages: 'huge',
       options: {
         ...smallPages,
-        ...{ growStepMaxBytes: 4 << 20, hugePagesFromBytes: 30_000, prefaultBudgetBytes: 5 << 20 },
+        ...{ growStepMaxBytes: 4 << 20, hugePagesFromBytes: 10_000, prefaultBudgetBytes: 3 << 20 },
       },
     },
   ])(
     'is kept over many segments with $pages pages, and all of it comes back',
     async ({ options }) => {
       const seed = testSeed();
+      let refused = 0;
       const action = fc.record({
         segment: fc.nat(2),
         what: fc.constantFrom('append', 'append', 'append', 'populated', 'sync', 'finish'),
         bytes: fc.integer({ min: 1, max: 20_000 }),
       });
       await fc.assert(
-        fc.asyncProperty(fc.array(action, { maxLength: 80 }), async (actions) => {
+        fc.asyncProperty(fc.array(action, { maxLength: 80, size: 'max' }), async (actions) => {
           const budget = new CountingBudget(options.prefaultBudgetBytes);
           const persistence = new MmapPersistence(options, budget);
           const populated: Populated[][] = [[], [], []];
@@ -135,7 +136,7 @@ describe('the prefault budget', () => {
               segment.end += bytes;
             } else if (what === 'populated') {
               for (const { done } of populated[i]?.splice(0) ?? []) done();
-              await Promise.resolve();
+              await new Promise(setImmediate);
             } else if (what === 'sync') await segment.writer.sync(0, segment.end);
             else if (what === 'finish') {
               segment.writer.finish(segment.end);
@@ -146,9 +147,11 @@ describe('the prefault budget', () => {
           }
           for (const { writer, end } of segments) writer.finish(end);
           expect(budget.usedBytes).toBe(0);
+          refused += budget.refused;
         }),
         { seed, numRuns: 60 },
       );
+      expect(refused).toBeGreaterThan(0);
     },
   );
 });
