@@ -229,7 +229,11 @@ const storageOptions = {
   ),
   checkpointIntervalMs: millis(
     { default: storage.checkpointIntervalMs, min: 1, max: DAY_MS },
-    'A partition that is appended to rewrites its checkpoint at most this often.',
+    'A partition rewrites its checkpoint this long after the last one, when something came since.',
+  ),
+  checkpointBytes: bytes(
+    { default: storage.checkpointBytes, min: 1, max: GiB },
+    'Or once this much came since, at most once a second: what a restart has to check of a partition.',
   ),
   growStepMaxBytes: bytes(
     { default: storage.growStepMaxBytes, min: 64 * KiB, max: GiB },

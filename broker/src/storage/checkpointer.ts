@@ -21,7 +21,13 @@ export interface CompleteImage extends CheckpointImage {
   readonly producers: ProducersImage;
 }
 
-/** Writes a log's checkpoints behind its syncs, at most one per interval and one at a time. */
+/**
+ * However much is appended, a log writes no more than a checkpoint a second. One costs as much as the sync
+ * before it, so where little is appended to each of many logs, they wait for their interval.
+ */
+const LEAST_INTERVAL_MS = 1_000;
+
+/** Writes a log's checkpoints behind its syncs, when they are due and one at a time. */
 export class Checkpointer {
   #writtenLsn = 0;
   #writtenAtMs = 0;
@@ -37,11 +43,11 @@ export class Checkpointer {
 
   /** True when a checkpoint of `appendedLsn` should be taken now. */
   isDue(appendedLsn: number, nowMs: number): boolean {
-    return (
-      this.#running === undefined &&
-      this.#writtenLsn < appendedLsn &&
-      nowMs - this.#writtenAtMs >= this.environment.config.checkpointIntervalMs
-    );
+    const newBytes = appendedLsn - this.#writtenLsn;
+    if (this.#running !== undefined || newBytes === 0) return false;
+    const { checkpointBytes, checkpointIntervalMs } = this.environment.config;
+    const least = newBytes < checkpointBytes ? Infinity : LEAST_INTERVAL_MS;
+    return nowMs - this.#writtenAtMs >= Math.min(checkpointIntervalMs, least);
   }
 
   /** True while a checkpoint lacks, or is being written. */

@@ -70,8 +70,10 @@ export interface StorageConfig {
   readonly cleanerBytesPerSecond: number;
   /** Offsets reserved durably ahead of the log end, so that none is reused after a power cut. */
   readonly offsetCeilingBlock: number;
-  /** A partition's checkpoint is rewritten at most this often while it is appended to. */
+  /** A partition's checkpoint is rewritten this long after the last one, when something came since. */
   readonly checkpointIntervalMs: number;
+  /** Sooner when this much came since, though at most once a second: a restart checks what lies behind it. */
+  readonly checkpointBytes: number;
   /** The file of an active segment grows by at most this much at a time. */
   readonly growStepMaxBytes: number;
   /** How far ahead of the write position one mapped segment is pre-faulted, at most. */
@@ -131,7 +133,8 @@ export const defaultStorageConfig: StorageConfig = {
   cleanerMemoryBytes: 64 * MiB,
   cleanerBytesPerSecond: 128 * MiB,
   offsetCeilingBlock: 200_000,
-  checkpointIntervalMs: 1_000,
+  checkpointIntervalMs: 10_000,
+  checkpointBytes: MiB,
   growStepMaxBytes: 16 * MiB,
   prefaultLeadBytes: 4 * MiB,
   prefaultBudgetBytes: 64 * MiB,

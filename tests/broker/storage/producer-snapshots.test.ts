@@ -22,13 +22,16 @@ import {
 import type { TestStorage } from '../../support/storage.js';
 import { makeTempDir } from '../../support/temp-dir.js';
 
+/** Each append that follows a second later takes a checkpoint. */
+const config = { checkpointIntervalMs: 1_000 };
+
 let dir: Awaited<ReturnType<typeof makeTempDir>>;
 let storage: TestStorage;
 let partition: Partition;
 
 beforeEach(async () => {
   dir = await makeTempDir();
-  storage = await openTestStorage(dir.path);
+  storage = await openTestStorage(dir.path, { config });
   partition = await createTopic(storage);
 });
 afterEach(async () => {
@@ -75,7 +78,7 @@ describe('a snapshot of producers', () => {
     // After a restart too.
     await storage.close();
     const before = await snapshotFile();
-    storage = await openTestStorage(dir.path, { clock: storage.clock });
+    storage = await openTestStorage(dir.path, { clock: storage.clock, config });
     partition = partitionOf(storage);
     await appendThenCheckpoint({});
     expect(await snapshotFile()).toBe(before);
@@ -98,7 +101,7 @@ describe('a snapshot of producers', () => {
     expect(await snapshotOffset()).toBe(1_503);
     await dir.remove();
     dir = copy;
-    storage = await openTestStorage(dir.path);
+    storage = await openTestStorage(dir.path, { config });
     partition = partitionOf(storage);
     expect((await partition.append(chunksOf(makeBatch(of(7, 1))), 1)).baseOffset).toBe(1_500);
     const gap = await rejection(partition.append(chunksOf(makeBatch(of(8, 2))), 1));

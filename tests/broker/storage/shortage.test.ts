@@ -176,7 +176,7 @@ describe('a log that failed', () => {
         if (partition.state === 'offline') resolve();
       });
     });
-    storage.clock.advance(5_000);
+    storage.clock.advance(10_000);
     // Whether this is acknowledged first or refused already is a matter of turns.
     await Promise.allSettled([append('1', -1)]);
     await offline;
@@ -187,7 +187,7 @@ describe('a log that failed', () => {
 test('what cannot be written beside the log is reported once, until it can be again', async () => {
   const inTheWay = join(logDirectory(dir.path, partition), 'producers.json.tmp');
   const round = async (tag: string): Promise<void> => {
-    storage.clock.advance(5_000);
+    storage.clock.advance(10_000);
     await append(tag, -1);
     await checkpointed();
   };
