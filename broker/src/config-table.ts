@@ -249,7 +249,7 @@ const storageOptions = {
   ),
   hugePagesFromBytes: bytes(
     { default: storage.hugePagesFromBytes, min: 0, max: GiB },
-    'A mapped segment that gets this much between two syncs, and four times this much a second, is pre-faulted in huge pages; 0: never.',
+    'A segment that gets this much between two syncs, and four times this much a second, is mapped (adaptive) or pre-faulted (mmap) in huge pages; 0: never.',
   ),
   minFreeDiskBytes: bytes(
     { default: storage.minFreeDiskBytes, min: 0, max: Number.MAX_SAFE_INTEGER },

@@ -2,7 +2,7 @@ import type { DirectoryProbe, Native } from '@millrace/native';
 import { ConfigError } from './startup-errors.js';
 
 export const modeNames = ['millrace', 'kafka', 'rocketmq', 'classic'] as const;
-export const persistNames = ['mmap', 'write'] as const;
+export const persistNames = ['adaptive', 'mmap', 'write'] as const;
 export const serveNames = ['sendfile', 'mmap', 'copy'] as const;
 
 export type ModeName = (typeof modeNames)[number];
@@ -16,7 +16,7 @@ interface Strategies {
 
 /** What each mode stands for. */
 export const modes: Readonly<Record<ModeName, Strategies>> = {
-  millrace: { persist: 'mmap', serve: 'sendfile' },
+  millrace: { persist: 'adaptive', serve: 'sendfile' },
   kafka: { persist: 'write', serve: 'sendfile' },
   rocketmq: { persist: 'mmap', serve: 'mmap' },
   classic: { persist: 'write', serve: 'copy' },
@@ -103,7 +103,7 @@ function limitsOf({ native, problem, dataDir }: Abilities): Limits {
   const noSendfile = probe.sendfile ? undefined : `${where} has no sendfile${detail}; ${elsewhere}`;
   return {
     native: native.module,
-    persist: { mmap: noMmap, write: undefined },
+    persist: { adaptive: noMmap, mmap: noMmap, write: undefined },
     serve: { sendfile: noSendfile, mmap: noMmap, copy: undefined },
   };
 }
@@ -111,7 +111,7 @@ function limitsOf({ native, problem, dataDir }: Abilities): Limits {
 function nothingNative(reason: string): Limits {
   return {
     native: undefined,
-    persist: { mmap: reason, write: undefined },
+    persist: { adaptive: reason, mmap: reason, write: undefined },
     serve: { sendfile: reason, mmap: reason, copy: undefined },
   };
 }

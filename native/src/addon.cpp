@@ -15,7 +15,7 @@ namespace millrace {
 namespace {
 
 /// Must equal INTERFACE_VERSION in lib/loader.ts.
-constexpr int kInterfaceVersion = 3;
+constexpr int kInterfaceVersion = 4;
 
 Napi::Value SyncDirectory(const Napi::CallbackInfo& info) {
   const auto environment = Environment::From(info.Env());

@@ -17,10 +17,14 @@ void Job::Settle(napi_env env) {
     napi_value error = MakeError(env, failure_);
     if (error != nullptr) napi_reject_deferred(env, deferred_, error);
   } else {
-    napi_value undefined = nullptr;
-    napi_get_undefined(env, &undefined);
-    napi_resolve_deferred(env, deferred_, undefined);
+    napi_resolve_deferred(env, deferred_, Result(env));
   }
+}
+
+napi_value Job::Result(napi_env env) const {
+  napi_value undefined = nullptr;
+  napi_get_undefined(env, &undefined);
+  return undefined;
 }
 
 void Completions::Open(uv_loop_t* loop) {

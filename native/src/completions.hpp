@@ -33,6 +33,10 @@ class Job {
   }
   const Failure& failure() const { return failure_; }
 
+ protected:
+  /// What the promise is resolved with. Loop thread.
+  virtual napi_value Result(napi_env env) const;
+
  private:
   napi_deferred deferred_ = nullptr;
   Failure failure_;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +23,12 @@ constexpr uint64_t kPopulateStepBytes = 1024 * 1024;
 constexpr uint64_t kReleaseFromBytes = 64 * 1024;
 
 constexpr uint64_t kReadStepBytes = 128 * 1024;
+
+double ThreadCpuMicroseconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_nsec) / 1e3;
+}
 
 }  // namespace
 
@@ -71,6 +78,18 @@ uint64_t PopulateJob::End() const {
 }
 
 void PopulateJob::Run(const std::atomic<bool>& cancelled) {
+  const double before = ThreadCpuMicroseconds();
+  Populate(cancelled);
+  cpuMicroseconds_ = ThreadCpuMicroseconds() - before;
+}
+
+napi_value PopulateJob::Result(napi_env env) const {
+  napi_value result = nullptr;
+  napi_create_double(env, cpuMicroseconds_, &result);
+  return result;
+}
+
+void PopulateJob::Populate(const std::atomic<bool>& cancelled) {
   uint64_t start = PageStart(range_.position);
   for (uint64_t end = End(); start < end && !cancelled; start += kPopulateStepBytes) {
     if (environment_.refused.populateWrite) return;

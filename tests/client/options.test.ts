@@ -60,3 +60,26 @@ test('the fields of a topic are checked before anything is sent', async () => {
   expect((error as Error).message).toContain('did you mean "partitions"?');
   expect(broker.topics.size).toBe(0);
 });
+
+test.each([
+  [[{ topic: 't', messages: [] }], 'the first argument is object'],
+  [['', { value: 'v' }], 'the first argument is empty'],
+  [['t'], 'the second argument is undefined'],
+  [['t', 'value'], 'the second argument is string'],
+  [['t', null], 'the second argument is null'],
+])('send(...%j), as other clients have it, says what it takes', async (args, message) => {
+  const producer = harness().client.producer();
+  const sent = producer.send(...(args as Parameters<typeof producer.send>));
+  const error = await rejectionOf(sent);
+  expect(error).toBeInstanceOf(InvalidArgumentError);
+  expect(error).toMatchObject({ message: expect.stringMatching(/^send\(topic, \{ value/) });
+  expect(error).toMatchObject({ message: expect.stringContaining(message) });
+  await producer.close();
+});
+
+test('sendBatch refuses what is no array', async () => {
+  const producer = harness().client.producer();
+  const error = await rejectionOf(producer.sendBatch('t', { value: 'v' } as never));
+  expect(error).toBeInstanceOf(InvalidArgumentError);
+  await producer.close();
+});

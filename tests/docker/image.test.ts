@@ -3,9 +3,12 @@ import { Millrace } from '@millrace/client';
 import { Container } from './support/container.js';
 import { numbered, produceAll, readAll } from './support/messages.js';
 
-const cells = ['mmap', 'write'].flatMap((persist) =>
-  ['sendfile', 'mmap', 'copy'].map((serve) => ({ persist, serve })),
-);
+const cells = [
+  { persist: 'adaptive', serve: 'sendfile' },
+  ...['mmap', 'write'].flatMap((persist) =>
+    ['sendfile', 'mmap', 'copy'].map((serve) => ({ persist, serve })),
+  ),
+];
 
 afterEach(() => Container.removeAll());
 

@@ -22,7 +22,7 @@ import { T0 } from './batches.js';
 export const silentLogger: Logger = pino({ level: 'silent' });
 
 /** The ways to persist: by mapping, by `pwrite`, and by Node's own API. */
-export const persistKinds = ['mmap', 'write', 'node'] as const;
+export const persistKinds = ['adaptive', 'mmap', 'write', 'node'] as const;
 export type PersistKind = (typeof persistKinds)[number];
 
 type TempDir = Awaited<ReturnType<typeof makeTempDir>>;
@@ -78,7 +78,7 @@ export async function openTestStorage(
     ...options.config,
   };
   const native = kind === 'node' ? undefined : nativeOrThrow();
-  const chosen = choosePersistence(kind === 'mmap' ? 'mmap' : 'write', config);
+  const chosen = choosePersistence(kind === 'node' ? 'write' : kind, config);
   const dataDir = await DataDir.open(path, native);
   const environment: LogEnvironment = {
     native,

@@ -31,7 +31,10 @@ export function modesCommand(): Command {
       'The same load on brokers of each mode, in interleaved rounds; --rate is that of the end-to-end ' +
         'part, and 0 leaves it out.',
     )
-    .option('--modes <list>', 'kafka,rocketmq,classic,millrace or pairs; default: all six pairs')
+    .option(
+      '--modes <list>',
+      'kafka,rocketmq,classic,millrace or pairs; default: the six pairs of mmap and write, and adaptive+sendfile',
+    )
     .option('--brokers <list>', 'running brokers instead: NAME=HOST:PORT/HTTPPORT,…')
     .option('--no-cold', 'do not read from disk')
     .option(

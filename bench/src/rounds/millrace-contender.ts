@@ -5,7 +5,9 @@ import { BenchError } from '../errors.js';
 import { quoted } from '../util/units.js';
 import type { Contender, OpenContender } from './contender.js';
 
-const persists = ['mmap', 'write'] as const;
+const persists = ['adaptive', 'mmap', 'write'] as const;
+/** What the mode `millrace` stands for: the others are these strategies by themselves. */
+const usual = ['adaptive', 'sendfile'] as const;
 const serves = ['sendfile', 'mmap', 'copy'] as const;
 const modeNames = ['millrace', 'kafka', 'rocketmq', 'classic'] as const;
 
@@ -18,9 +20,11 @@ export interface CellStart {
   readonly prefix?: readonly string[];
 }
 
-/** All six cells. */
+/** The six cells of persist {mmap, write} and serve {sendfile, mmap, copy}, and the usual pair. */
 export function allCells(start: CellStart): readonly Contender[] {
-  return persists.flatMap((persist) => serves.map((serve) => cell(persist, serve, start)));
+  const [, ...pure] = persists;
+  const six = pure.flatMap((persist) => serves.map((serve) => cell(persist, serve, start)));
+  return [cell(...usual, start), ...six];
 }
 
 /**

@@ -80,6 +80,7 @@ export function checkMessage(
   message: ProducerMessage,
   maxMessageBytes: number,
 ): CheckedMessage {
+  checkShape(topic, message);
   const { key = null, value, partition, timestampMs } = message;
   checkBytes('value', value);
   checkBytes('key', key);
@@ -100,6 +101,18 @@ export function checkMessage(
     );
   }
   return checked;
+}
+
+/** For those who come without types, or from other clients. @throws InvalidArgumentError */
+function checkShape(topic: unknown, message: unknown): void {
+  const isTopic = typeof topic === 'string' && topic !== '';
+  if (isTopic && typeof message === 'object' && message !== null) return;
+  const what = isTopic ? 'second' : 'first';
+  const given = isTopic ? message : topic;
+  throw new InvalidArgumentError(
+    `send(topic, { value, key?, headers? }): the ${what} argument is ` +
+      (given === '' ? 'empty' : given === null ? 'null' : typeof given),
+  );
 }
 
 /** @throws InvalidArgumentError that names the header. */

@@ -1,5 +1,10 @@
 import type { Cluster } from '../cluster.js';
-import { BufferFullError, ClosedError, type MillraceError } from '../errors.js';
+import {
+  BufferFullError,
+  ClosedError,
+  InvalidArgumentError,
+  type MillraceError,
+} from '../errors.js';
 import type { SignalOption } from '../options.js';
 import { throwIfAborted } from '../util/abort.js';
 import { Deferred, ignore, raceAbort, settledWithin } from '../util/async.js';
@@ -124,6 +129,10 @@ export class Producer implements AsyncDisposable {
     { signal }: SignalOption = {},
   ): Promise<RecordMetadata[]> {
     throwIfAborted(signal);
+    const given: unknown = messages;
+    if (!Array.isArray(given)) {
+      throw new InvalidArgumentError('sendBatch(topic, messages): the second is no array');
+    }
     const checked = messages.map((message) => this.#check(topic, message));
     const delivery = new BatchDelivery(checked.length);
     for (const [index, message] of checked.entries()) {

@@ -5,10 +5,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const TICKS_PER_SECOND = 100;
+/** Longer than the time after which everything is synced. */
+const REST_MS = 1_500;
+const RESTING_CPU_SECONDS = 0.02;
 
 /** Takes the files below a directory out of the page cache; what is dirty is written first. */
 export function forgetPages(directory) {
@@ -82,6 +86,15 @@ export class Server {
     const stat = readFileSync(`/proc/${this.child.pid}/stat`, 'utf8');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  }
+
+  /** Resolves when it has come to rest: syncs and checkpoints of what it took before are done. */
+  async rest() {
+    for (;;) {
+      const before = this.cpuSeconds();
+      await sleep(REST_MS);
+      if (this.cpuSeconds() - before <= RESTING_CPU_SECONDS) return;
+    }
   }
 
   rssMiB() {

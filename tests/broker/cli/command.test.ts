@@ -106,7 +106,7 @@ describe('a broker that runs', () => {
     const dataDir = temporaryDirectory();
     const command = Command.broker(dataDir);
     const ready = await command.ready();
-    expect(ready).toMatchObject({ mode: 'millrace', persist: 'mmap', serve: 'sendfile' });
+    expect(ready).toMatchObject({ mode: 'millrace', persist: 'adaptive', serve: 'sendfile' });
     expect(ready['listen']).toMatch(/^127\.0\.0\.1:\d+$/);
     const answer = await fetch(`http://${String(ready['http'])}/readyz`);
     expect(answer.status).toBe(200);

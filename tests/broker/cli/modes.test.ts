@@ -25,7 +25,7 @@ const withoutNative: Abilities = {
 describe('a machine that can do everything', () => {
   test('millrace is the default mode', () => {
     expect(chooseStrategies(nothing, abilities())).toEqual({
-      ...{ mode: 'millrace', persist: 'mmap', serve: 'sendfile', native: module },
+      ...{ mode: 'millrace', persist: 'adaptive', serve: 'sendfile', native: module },
       warning: undefined,
     });
   });
@@ -59,6 +59,7 @@ describe('without the native module', () => {
     { mode: 'millrace' },
     { mode: 'kafka' },
     { mode: 'rocketmq' },
+    { persist: 'adaptive' },
     { persist: 'mmap' },
     { serve: 'sendfile' },
     { serve: 'mmap' },
@@ -85,7 +86,10 @@ describe('a filesystem that cannot', () => {
 
   test('without sendfile sends go by copy, and asking for it is an error', () => {
     const lacking = abilities({ sendfile: false });
-    expect(chooseStrategies(nothing, lacking)).toMatchObject({ persist: 'mmap', serve: 'copy' });
+    expect(chooseStrategies(nothing, lacking)).toMatchObject({
+      persist: 'adaptive',
+      serve: 'copy',
+    });
     expect(() => chooseStrategies({ ...nothing, mode: 'kafka' }, lacking)).toThrow(
       '--mode kafka (--serve sendfile) cannot run here',
     );

@@ -6,7 +6,7 @@ import { openStorageFile } from '../../../broker/src/storage/persistence/file.js
 import type { StorageFile } from '../../../broker/src/storage/persistence/file.js';
 import { HugePages } from '../../../broker/src/storage/persistence/huge-pages.js';
 import { MmapPersistence } from '../../../broker/src/storage/persistence/mmap.js';
-import type { MmapOptions } from '../../../broker/src/storage/persistence/mmap.js';
+import type { MmapOptions } from '../../../broker/src/storage/persistence/mapped-segment.js';
 import { PrefaultBudget } from '../../../broker/src/storage/persistence/prefault-budget.js';
 import { systemError } from '../../support/faulty-persistence.js';
 import { nativeOrThrow } from '../../support/storage.js';
@@ -22,7 +22,7 @@ const chunk = Buffer.alloc(MIB, 'm');
 type Asked = string[];
 
 /** The populating that was asked for last. */
-let populated: Promise<void> = Promise.resolve();
+let populated: Promise<unknown> = Promise.resolve();
 
 interface Cuts {
   fail: boolean;
@@ -39,8 +39,9 @@ function recorded(file: StorageFile, asked: Asked, cuts: Cuts): StorageFile {
     (mapping) => ({
       populate: (from, bytes) => {
         if (bytes > 0) asked.push(`populate ${from / MIB} ${bytes / MIB}`);
-        populated = mapping.populate(from, bytes);
-        return populated;
+        const populating = mapping.populate(from, bytes);
+        populated = populating;
+        return populating;
       },
       useHugePages: (from, wanted) => {
         asked.push(`${wanted ? 'huge' : 'small'} ${from / MIB}`);

@@ -2,6 +2,7 @@ import { readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { ByteChunks } from '@millrace/protocol';
+import { AdaptivePersistence } from '../../../broker/src/storage/persistence/adaptive.js';
 import { openStorageFile } from '../../../broker/src/storage/persistence/file.js';
 import type { StorageFile } from '../../../broker/src/storage/persistence/file.js';
 import { MmapPersistence } from '../../../broker/src/storage/persistence/mmap.js';
@@ -34,9 +35,9 @@ function makePersistence(kind: PersistKind): Persistence {
     ...{ prefaultLeadBytes: 64 * KiB, prefaultBudgetBytes: 256 * KiB },
     hugePagesFromBytes: 0,
   };
-  return kind === 'mmap'
-    ? new MmapPersistence({ growStepMaxBytes, ...lead })
-    : new WritePersistence(growStepMaxBytes);
+  if (kind === 'mmap') return new MmapPersistence({ growStepMaxBytes, ...lead });
+  if (kind === 'adaptive') return new AdaptivePersistence({ growStepMaxBytes, ...lead });
+  return new WritePersistence(growStepMaxBytes);
 }
 
 describe.each(persistKinds)('persistence by %s', (kind) => {

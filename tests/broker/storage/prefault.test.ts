@@ -3,10 +3,11 @@ import { describe, expect, test } from '@jest/globals';
 import { ByteChunks } from '@millrace/protocol';
 import type { Mapping } from '@millrace/native';
 import fc from 'fast-check';
+import { AdaptivePersistence } from '../../../broker/src/storage/persistence/adaptive.js';
 import { openStorageFile } from '../../../broker/src/storage/persistence/file.js';
 import type { StorageFile } from '../../../broker/src/storage/persistence/file.js';
 import { MmapPersistence } from '../../../broker/src/storage/persistence/mmap.js';
-import type { MmapOptions } from '../../../broker/src/storage/persistence/mmap.js';
+import type { MmapOptions } from '../../../broker/src/storage/persistence/mapped-segment.js';
 import { PrefaultBudget } from '../../../broker/src/storage/persistence/prefault-budget.js';
 import { testSeed } from '../../support/seed.js';
 import { nativeOrThrow } from '../../support/storage.js';
@@ -19,6 +20,13 @@ const smallPages: MmapOptions = {
   ...{ growStepMaxBytes: 65_536, prefaultLeadBytes: 16_384 },
   ...{ prefaultBudgetBytes: limitBytes, hugePagesFromBytes: 0 },
   now: () => 0,
+};
+
+/** Room for the leads of one of three, and for its huge pages. */
+const fewSmallPages: MmapOptions = { ...smallPages, prefaultBudgetBytes: 20_000 };
+const fewHugePages: MmapOptions = {
+  ...smallPages,
+  ...{ growStepMaxBytes: 4 << 20, hugePagesFromBytes: 10_000, prefaultBudgetBytes: 3 << 20 },
 };
 
 interface Populated {
@@ -34,8 +42,8 @@ function fakeFile(populated: Populated[]): StorageFile {
     length: capacityBytes,
     write: () => undefined,
     populate: (from, length) =>
-      new Promise<void>((done) => {
-        populated.push({ from, length, done });
+      new Promise<number>((done) => {
+        populated.push({ from, length, done: () => done(0) });
       }),
     useHugePages: () => undefined,
     sync: () => Promise.resolve(),
@@ -98,18 +106,12 @@ describe('the prefault budget', () => {
   });
 
   test.each([
-    // Room for the leads of one of the three, and for its huge pages.
-    { pages: 'small', options: { ...smallPages, prefaultBudgetBytes: 20_000 } },
-    {
-      pages: 'huge',
-      options: {
-        ...smallPages,
-        ...{ growStepMaxBytes: 4 << 20, hugePagesFromBytes: 10_000, prefaultBudgetBytes: 3 << 20 },
-      },
-    },
+    { name: 'mmap', Persistence: MmapPersistence, pages: 'small', options: fewSmallPages },
+    { name: 'mmap', Persistence: MmapPersistence, pages: 'huge', options: fewHugePages },
+    { name: 'adaptive', Persistence: AdaptivePersistence, pages: 'huge', options: fewHugePages },
   ])(
-    'is kept over many segments with $pages pages, and all of it comes back',
-    async ({ options }) => {
+    'is kept over many segments by $name with $pages pages, and all of it comes back',
+    async ({ Persistence, options }) => {
       const seed = testSeed();
       let refused = 0;
       const action = fc.record({
@@ -120,7 +122,7 @@ describe('the prefault budget', () => {
       await fc.assert(
         fc.asyncProperty(fc.array(action, { maxLength: 80, size: 'max' }), async (actions) => {
           const budget = new CountingBudget(options.prefaultBudgetBytes);
-          const persistence = new MmapPersistence(options, budget);
+          const persistence = new Persistence(options, budget);
           const populated: Populated[][] = [[], [], []];
           const open = (
             i: number,
@@ -156,7 +158,10 @@ describe('the prefault budget', () => {
   );
 });
 
-test('an append does not fail where nothing can be populated', () => {
+test.each([
+  { name: 'mmap', Persistence: MmapPersistence },
+  { name: 'adaptive', Persistence: AdaptivePersistence },
+])('an append by $name does not fail where nothing can be populated', ({ Persistence }) => {
   const file = fakeFile([]);
   const { native } = file;
   const mapping = native?.map(capacityBytes, 'write');
@@ -165,7 +170,7 @@ test('an append does not fail where nothing can be populated', () => {
     throw new Error('EAGAIN: no thread can be started');
   };
   const budget = new PrefaultBudget(5 << 20);
-  const persistence = new MmapPersistence({ ...smallPages, hugePagesFromBytes: 30_000 }, budget);
+  const persistence = new Persistence({ ...smallPages, hugePagesFromBytes: 30_000 }, budget);
   const writer = persistence.openSegment(file, capacityBytes, 0);
   for (let at = 0; at < 20; at += 1) {
     writer.append(new ByteChunks([Buffer.alloc(8192)]), at * 8192);

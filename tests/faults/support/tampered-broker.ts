@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect } from '@jest/globals';
+import { persistNames } from '../../../broker/src/modes.js';
+import type { PersistName } from '../../../broker/src/modes.js';
 import { BrokerProcess } from '../../support/broker-process.js';
 import { checkHistory } from '../checker/check-history.js';
 import { explain } from '../checker/explain.js';
@@ -16,7 +18,7 @@ import type { Injection, Tampering } from './strace.js';
 export interface TamperedCall {
   readonly call: string;
   /** Where only one way to persist makes it. */
-  readonly persist?: 'mmap' | 'write';
+  readonly persist?: PersistName;
   readonly injections: readonly Injection[];
   /** Node makes it too: only on the files that are there. */
   readonly onFiles?: boolean;
@@ -89,12 +91,12 @@ class TamperedRound {
   }
 
   async #startSound(): Promise<void> {
-    await this.#launch(this.#pick(['mmap', 'write'])).untilReady();
+    await this.#launch(this.#pick(persistNames)).untilReady();
     for (const up of this.#ups.splice(0)) up();
   }
 
   async #runTampered(tampered: TamperedCall): Promise<void> {
-    const { call, injections, onFiles = false, persist = this.#pick(['mmap', 'write']) } = tampered;
+    const { call, injections, onFiles = false, persist = this.#pick(persistNames) } = tampered;
     const injection = this.#pick(injections);
     const kills = injection === 'signal=KILL';
     // What was not synced before a sync failed is given up, as by a power cut.

@@ -1,4 +1,5 @@
 import type { StorageConfig } from '../storage-config.js';
+import { AdaptivePersistence } from './adaptive.js';
 import { MmapPersistence } from './mmap.js';
 import type { Persistence, PersistName } from './persistence.js';
 import type { GrowthListener } from './preallocation.js';
@@ -11,6 +12,8 @@ export function choosePersistence(
   onGrowth?: GrowthListener,
 ): Persistence {
   switch (name) {
+    case 'adaptive':
+      return new AdaptivePersistence(config, undefined, onGrowth);
     case 'mmap':
       return new MmapPersistence(config, undefined, onGrowth);
     case 'write':

@@ -5,6 +5,10 @@ import type { Mapping } from '@millrace/native';
 const HUGE_FROM_TIMES_PER_SECOND = 4;
 /** With so much less between two syncs, or so much slower, they are not any more. */
 const ENOUGH_TO_STAY = 0.5;
+/** A page that takes more CPU time to have, in microseconds, is dearer than to write what it holds. */
+const MAX_CPU_US = 500;
+/** Then there is no other try for so long. */
+const TRY_AGAIN_AFTER_MS = 10_000;
 /** A fault may read so far ahead, in small pages: twice Linux's default (read_ahead_kb). */
 const READ_AHEAD_BYTES = 256 * 1024;
 
@@ -17,6 +21,8 @@ export class HugePages {
   #isOn = false;
   #endsSoon = false;
   #lacksMemory = false;
+  /** They were too dear when they were tried last. */
+  #notBeforeMs = -Infinity;
   /** Where the last sync that began reaches to. */
   #countedTo: number;
   /** When something was appended first behind that; undefined: nothing was. */
@@ -27,7 +33,7 @@ export class HugePages {
    * @param now the time in milliseconds, by a clock that only goes forward.
    */
   constructor(
-    private readonly mapping: Mapping,
+    private readonly mapping: Pick<Mapping, 'length' | 'useHugePages'>,
     private readonly fromBytes: number,
     endPosition: number,
     private readonly now: () => number,
@@ -51,6 +57,7 @@ export class HugePages {
   /** Where they would begin, beyond `populatedTo`, if the segment, whose data end at `end`, is worth it. */
   startFor(end: number, populatedTo: number): number | undefined {
     if (this.fromBytes === 0 || !this.#isMuch(end, 1)) return undefined;
+    if (this.now() < this.#notBeforeMs) return undefined;
     const start = hugePageEnd(populatedTo + READ_AHEAD_BYTES);
     return start < this.mapping.length ? start : undefined;
   }
@@ -66,6 +73,16 @@ export class HugePages {
     this.#endsSoon = this.#isOn && (this.#lacksMemory || !this.#isMuch(to, ENOUGH_TO_STAY));
     this.#countedTo = to;
     this.#sinceMs = undefined;
+  }
+
+  /**
+   * So much was populated, for so much CPU time. A host that gives memory only when it is touched makes huge pages
+   * dear, and so does a kernel that gives small ones instead.
+   */
+  populated(bytes: number, cpuMicroseconds: number): void {
+    if (cpuMicroseconds <= (bytes / HUGE_PAGE_BYTES) * MAX_CPU_US) return;
+    this.#notBeforeMs = this.now() + TRY_AGAIN_AFTER_MS;
+    this.giveUp();
   }
 
   /** There is no memory for them. */
@@ -86,8 +103,9 @@ export class HugePages {
   #isMuch(to: number, share: number): boolean {
     const bytes = to - this.#countedTo;
     const least = share * this.fromBytes;
+    if (bytes < least) return false;
     const seconds = this.#sinceMs === undefined ? 0 : (this.now() - this.#sinceMs) / 1_000;
-    return bytes >= least && bytes >= least * HUGE_FROM_TIMES_PER_SECOND * seconds;
+    return bytes >= least * HUGE_FROM_TIMES_PER_SECOND * seconds;
   }
 }
 

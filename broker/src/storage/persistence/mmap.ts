@@ -1,22 +1,13 @@
 import type { Mapping } from '@millrace/native';
 import type { ByteChunks } from '@millrace/protocol';
 import type { StorageFile } from './file.js';
+import { MappedSegment, monotonicMs } from './mapped-segment.js';
+import type { MmapOptions, SegmentParts } from './mapped-segment.js';
 import type { Persistence, SegmentWriter } from './persistence.js';
 import { Preallocation } from './preallocation.js';
 import type { GrowthListener } from './preallocation.js';
 import { PrefaultBudget } from './prefault-budget.js';
 import { PrefaultLead } from './prefault-lead.js';
-
-export interface MmapOptions {
-  readonly growStepMaxBytes: number;
-  readonly prefaultLeadBytes: number;
-  readonly prefaultBudgetBytes: number;
-  readonly hugePagesFromBytes: number;
-  /** The time in milliseconds, by a clock that only goes forward. Default: that of the process. */
-  readonly now?: () => number;
-}
-
-const monotonicMs = (): number => performance.now();
 
 /**
  * Appends by copying into a shared mapping and syncs by `msync(2)`, as RocketMQ's `MappedFile` does.
@@ -44,51 +35,23 @@ export class MmapPersistence implements Persistence {
       ...{ mapping, space, budget, endPosition, hugePagesFromBytes, now },
       leadBytes: options.prefaultLeadBytes,
     });
-    return new MmapSegment(file, mapping, space, lead);
+    return new MmapSegment({ file, space, lead }, mapping);
   }
 }
 
-class MmapSegment implements SegmentWriter {
-  #finished = false;
-
+class MmapSegment extends MappedSegment {
   constructor(
-    private readonly file: StorageFile,
+    parts: SegmentParts,
     private readonly mapping: Mapping,
-    private readonly space: Preallocation,
-    private readonly lead: PrefaultLead,
-  ) {}
+  ) {
+    super(parts, mapping);
+  }
 
-  append(bytes: ByteChunks, position: number): void {
-    const end = position + bytes.length;
-    this.space.ensure(end);
+  protected put(bytes: ByteChunks, position: number): void {
     this.mapping.write(bytes.chunks, position);
-    this.lead.advance(end);
   }
 
-  async sync(from: number, to: number): Promise<void> {
-    this.lead.beforeSync(to);
-    await this.mapping.sync(from, to - from);
-    if (this.#finished) return;
-    this.space.checkIntact(to);
-    this.lead.afterSync(to);
-  }
-
-  finish(endPosition: number): void {
-    if (this.#finished) return;
-    this.space.checkIntact(endPosition);
-    // The mapping goes first: nothing may look at pages that the truncation takes away.
-    this.#unmap();
-    if (this.file.size() > endPosition) this.space.cutTo(endPosition);
-    this.#finished = true;
-  }
-
-  release(): void {
-    this.#finished = true;
-    this.#unmap();
-  }
-
-  #unmap(): void {
-    this.lead.close();
-    this.mapping.unmap();
+  protected bringToDisk(from: number, to: number): Promise<void> {
+    return this.mapping.sync(from, to - from);
   }
 }

@@ -1,7 +1,7 @@
 import type { ByteChunks } from '@millrace/protocol';
 import type { StorageFile } from './file.js';
 
-export type PersistName = 'mmap' | 'write';
+export type PersistName = 'adaptive' | 'mmap' | 'write';
 
 /** How bytes get into an active segment. Strategies differ in the syscalls and in nothing else. */
 export interface Persistence {

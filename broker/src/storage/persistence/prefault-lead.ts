@@ -3,8 +3,10 @@ import { hugePageEnd, HugePages } from './huge-pages.js';
 import type { Preallocation } from './preallocation.js';
 import type { PrefaultBudget } from './prefault-budget.js';
 
+type PopulatedMapping = Pick<Mapping, 'length' | 'populate' | 'useHugePages'>;
+
 export interface PrefaultLeadOptions {
-  readonly mapping: Mapping;
+  readonly mapping: PopulatedMapping;
   readonly space: Preallocation;
   /** Shared by all segments. */
   readonly budget: PrefaultBudget;
@@ -16,15 +18,20 @@ export interface PrefaultLeadOptions {
   readonly endPosition: number;
   /** The time in milliseconds, by a clock that only goes forward. */
   readonly now: () => number;
+  /** Nothing is populated by small pages. Default: false. */
+  readonly onlyHuge?: boolean;
 }
 
 /** Keeps a small stretch ahead of a segment's write position populated, off the main thread. */
 export class PrefaultLead {
-  readonly #mapping: Mapping;
+  readonly #mapping: PopulatedMapping;
   readonly #space: Preallocation;
   readonly #budget: PrefaultBudget;
   readonly #leadBytes: number;
   readonly #hugePages: HugePages;
+  readonly #onlyHuge: boolean;
+  /** Where they begin. */
+  #hugeFrom = Infinity;
   #populatedTo: number;
   #reserved = 0;
   #busy = false;
@@ -34,6 +41,7 @@ export class PrefaultLead {
 
   constructor(options: PrefaultLeadOptions) {
     const { mapping, space, budget, leadBytes, hugePagesFromBytes, endPosition, now } = options;
+    this.#onlyHuge = options.onlyHuge ?? false;
     this.#mapping = mapping;
     this.#space = space;
     this.#budget = budget;
@@ -42,6 +50,16 @@ export class PrefaultLead {
     this.#hugePages = new HugePages(mapping, fromBytes, endPosition, now);
     this.#populatedTo = endPosition;
     this.#end = endPosition;
+  }
+
+  /** Where huge pages begin; Infinity while there are none. */
+  get hugeFrom(): number {
+    return this.#hugeFrom;
+  }
+
+  /** Where they end: those that are populated are the last of them, or Infinity. */
+  get hugeTo(): number {
+    return this.#hugePages.endsSoon ? this.#populatedTo : Infinity;
   }
 
   /** The write position moved to `end`; populates further when the lead is half used. */
@@ -64,6 +82,7 @@ export class PrefaultLead {
     }
     const start = this.#hugePages.startFor(end, from);
     if (start !== undefined && this.#advanceHuge(from, Math.max(end + lead, start), start)) return;
+    if (this.#onlyHuge) return;
     const to = this.#reserve(from, end + lead);
     if (to !== undefined) this.#run(this.#populate(from, to));
   }
@@ -95,16 +114,30 @@ export class PrefaultLead {
     this.#space.reach(end);
     const to = this.#reserve(from, end);
     if (to === undefined) return false;
-    if (start !== undefined) this.#hugePages.begin(start);
+    if (start !== undefined) {
+      this.#hugePages.begin(start);
+      this.#hugeFrom = start;
+    }
     const middle = Math.min(start ?? from, to);
     // They go first: what is read ahead for the small ones before them would take their place.
-    this.#run(Promise.allSettled([this.#populate(middle, to), this.#populate(from, middle)]));
+    const huge = this.#populateHuge(middle, to);
+    const small = this.#onlyHuge ? undefined : this.#populate(from, middle);
+    this.#run(Promise.allSettled([huge, small]));
     return true;
   }
 
-  /** Rejects also where the mapping throws: an append must not fail for what only makes it faster. */
-  async #populate(from: number, to: number): Promise<void> {
-    if (from < to) await this.#mapping.populate(from, to - from);
+  /** Where nothing has to be faulted in, huge pages that are dear are no gain. */
+  async #populateHuge(from: number, to: number): Promise<void> {
+    const cpuMicroseconds = await this.#populate(from, to);
+    if (this.#onlyHuge) this.#hugePages.populated(to - from, cpuMicroseconds);
+  }
+
+  /**
+   * Rejects also where the mapping throws: an append must not fail for what only makes it faster.
+   * @returns the CPU time that it took, in microseconds.
+   */
+  async #populate(from: number, to: number): Promise<number> {
+    return from < to ? this.#mapping.populate(from, to - from) : 0;
   }
 
   /** @returns how far from `from` towards `to` there is both space and memory; undefined: not at all. */
@@ -131,6 +164,7 @@ export class PrefaultLead {
     try {
       this.#space.cutTo(this.#end);
       this.#hugePages.end();
+      this.#hugeFrom = Infinity;
     } catch {
       return; // The next sync tries it again; until then each costs more.
     }

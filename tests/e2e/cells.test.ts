@@ -13,9 +13,12 @@ const CRASH_MESSAGES = 6_000;
 /** Under more load, again and again: tests/faults/kill.test.ts. */
 const CRASHES = 1;
 
-const cells = ['mmap', 'write'].flatMap((persist) =>
-  ['sendfile', 'mmap', 'copy'].map((serve) => ({ persist, serve })),
-);
+const cells = [
+  { persist: 'adaptive', serve: 'sendfile' },
+  ...['mmap', 'write'].flatMap((persist) =>
+    ['sendfile', 'mmap', 'copy'].map((serve) => ({ persist, serve })),
+  ),
+];
 
 let dataDir: string;
 let cleanUp: (() => Promise<void>)[];
