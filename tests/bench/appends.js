@@ -1,5 +1,5 @@
 /*
- * What an append costs by mmap and by write: the broker's CPU time and the time in all, per GiB, in turns on two
+ * What an append costs by each way to persist: the broker's CPU time and the time in all, per GiB, in turns on
  * brokers that go on all the while.
  *
  *     npm run bench:appends [-- --rounds 7 --mib 512 --batches 4,64 --fill-gib 12]
@@ -7,7 +7,7 @@
  * Before it measures, each broker appends `--fill-gib`. Take half of the machine's memory: then pages come from
  * those that go, as on a machine that has run for a while. Where memory is free still, a page costs what it costs
  * to have it for the first time; much, on a virtual machine that gives free memory back to its host. A run leaves
- * nothing behind, and needs `rounds x mib x batches` and twice the fill of disk. Timings of a shared machine are
+ * nothing behind, and needs `rounds x mib x batches` and the fill of disk for each of the three. Timings of a shared machine are
  * noisy: read the ratios, and the spread before you believe a median.
  */
 import { join } from 'node:path';
@@ -26,6 +26,7 @@ const { values } = parseArgs({
 const TOPIC = 'appends';
 const MiB = 2 ** 20;
 const GiB = 2 ** 30;
+const ways = ['adaptive', 'mmap', 'write'];
 const sizes = values.batches.split(',').map(Number);
 
 async function open(directory, persist) {
@@ -48,25 +49,30 @@ console.log(
     'seconds per GiB, medians (min–max)',
 );
 await withTempDir(async (directory) => {
-  const servers = [await open(directory, 'mmap'), await open(directory, 'write')];
-  const results = sizes.map(() => servers.map(() => []));
+  const servers = [];
+  for (const persist of ways) servers.push(await open(directory, persist));
+  const results = sizes.map(() => ways.map(() => []));
   for (let round = 0; round < Number(values.rounds); round += 1) {
     for (const size of sizes.keys()) {
-      const order = round % 2 === 0 ? [0, 1] : [1, 0];
-      for (const contender of order) {
-        results[size][contender].push(await measure(servers[contender], sizes[size] * 1024));
+      // Each comes first, and after each other one, as often.
+      for (const turn of ways.keys()) {
+        const way = (turn * (round % 2 === 0 ? 1 : 2) + round) % ways.length;
+        results[size][way].push(await measure(servers[way], sizes[size] * 1024));
       }
     }
   }
-  printTable([
-    ['batches', "broker's CPU: mmap", 'write', 'ratio', 'time in all: mmap', 'write', 'ratio'],
-    ...sizes.map((size, i) => [
-      `${size} KiB`,
-      ...['cpu', 'seconds'].flatMap((kind) => {
-        const [mmap, write] = results[i].map((rounds) => rounds.map((each) => each[kind]));
-        return [spread(mmap), spread(write), spread(mmap.map((each, at) => each / write[at]))];
-      }),
-    ]),
-  ]);
+  for (const [i, size] of sizes.entries()) {
+    const write = results[i].at(-1);
+    printTable([
+      [`batches of ${size} KiB`, "broker's CPU", 'to write', 'time in all', 'to write'],
+      ...ways.map((way, k) => [
+        way,
+        ...['cpu', 'seconds'].flatMap((kind) => [
+          spread(results[i][k].map((each) => each[kind])),
+          spread(results[i][k].map((each, at) => each[kind] / write[at][kind])),
+        ]),
+      ]),
+    ]);
+  }
   for (const server of servers) await server.stop();
 });

@@ -124,6 +124,8 @@ export class RebalanceLoop {
       const isEager = options.assignors.some(({ cooperative }) => !cooperative);
       this.#givesUp = isEager;
       if (isEager) await raceAbort(ownership.revokeAll(), signal);
+      // Whatever else asked for a join while it gave up: this is the one.
+      this.#reason = undefined;
       this.#roundOver ??= new Deferred();
       this.#givesUp = false;
       this.#announce('joining', reason);

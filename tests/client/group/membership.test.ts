@@ -1,5 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { decodeSubscription, type JoinGroupRequest } from '@millrace/protocol';
+import {
+  decodeSubscription,
+  type HeartbeatRequest,
+  type JoinGroupRequest,
+} from '@millrace/protocol';
 import { UnknownTopicError } from '@millrace/client';
 import { Deferred } from '../../../client/src/util/async.js';
 import { rejectionOf, until } from '../support/harness.js';
@@ -15,10 +19,26 @@ beforeEach(async () => {
 });
 afterEach(() => broker.stop());
 
+/** The joins of a member that had its id. */
+function joinsOf(memberId: string): JoinGroupRequest[] {
+  const joins = broker.callsOf('joinGroup').map(({ request }) => request as JoinGroupRequest);
+  return joins.filter((join) => join.memberId === memberId);
+}
+
+/** Resolves when the member's next heartbeat has come. */
+async function anotherHeartbeat({ membership }: TestMember): Promise<void> {
+  const beats = (): number =>
+    broker
+      .callsOf('heartbeat')
+      .filter(({ request }) => (request as HeartbeatRequest).memberId === membership.memberId)
+      .length;
+  const before = beats();
+  await until(() => beats() > before);
+}
+
 /** What the last join of a member told as owned. */
 function lastClaim(memberId: string): string[] {
-  const joins = broker.callsOf('joinGroup').map(({ request }) => request as JoinGroupRequest);
-  const last = joins.filter((join) => join.memberId === memberId).at(-1);
+  const last = joinsOf(memberId).at(-1);
   const [protocol] = last?.protocols ?? [];
   if (protocol === undefined) throw new Error('it has not joined');
   const { owned } = decodeSubscription(protocol.metadata);
@@ -130,6 +150,7 @@ it('gives everything up before it rejoins where an assignor is eager', async () 
   const first = newMember(broker.port, { assignors: ['sticky', 'cooperative-sticky'] });
   await first.membership.start();
   const before = first.owned;
+  const rows = first.rows(1);
   const letGo = new Deferred<undefined>();
   first.during = (type) => (type === 'revoked' ? letGo.promise : Promise.resolve());
   const second = newMember(broker.port, { assignors: ['sticky', 'cooperative-sticky'] });
@@ -139,6 +160,10 @@ it('gives everything up before it rejoins where an assignor is eager', async () 
   expect(second.owned).toEqual([]);
   // A look at the topics must not give back what it is giving up.
   await first.membership.refreshTopics();
+  // Nor are a heartbeat and a commit that are refused meanwhile a reason to join once more than it does.
+  await anotherHeartbeat(first);
+  broker.failNext('offsetCommit', { kind: 'error', name: 'REBALANCE_IN_PROGRESS' });
+  await first.membership.commit(rows);
   letGo.resolve(undefined);
   await started;
   await until(() => isShared([first, second], 2));
@@ -146,6 +171,9 @@ it('gives everything up before it rejoins where an assignor is eager', async () 
   expect(first.toldOf('assigned')).toEqual([before, first.owned]);
   // It was told in the user data what it had, so it keeps the lower half.
   expect(first.owned).toEqual(['t-0', 't-1']);
+  await anotherHeartbeat(first);
+  // With its first id, and for the second member.
+  expect(joinsOf(first.membership.memberId)).toHaveLength(2);
 });
 
 describe('leaving', () => {
