@@ -26,7 +26,7 @@ export interface Mapping {
    * file reaches; populated pages are dirty. Resolves without doing anything where the kernel
    * lacks it (before Linux 5.14).
    *
-   * @returns the CPU time that it took, in microseconds
+   * @returns the CPU time that it took, in microseconds; NaN where the kernel lacks it
    * @throws NativeError `EACCES` when mapped for reading
    */
   populate(position: number, length: number): Promise<number>;

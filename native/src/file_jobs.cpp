@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 
 namespace millrace {
 
@@ -80,7 +81,7 @@ uint64_t PopulateJob::End() const {
 void PopulateJob::Run(const std::atomic<bool>& cancelled) {
   const double before = ThreadCpuMicroseconds();
   Populate(cancelled);
-  cpuMicroseconds_ = ThreadCpuMicroseconds() - before;
+  cpuMicroseconds_ = lacksPopulate_ ? std::nan("") : ThreadCpuMicroseconds() - before;
 }
 
 napi_value PopulateJob::Result(napi_env env) const {
@@ -92,7 +93,8 @@ napi_value PopulateJob::Result(napi_env env) const {
 void PopulateJob::Populate(const std::atomic<bool>& cancelled) {
   uint64_t start = PageStart(range_.position);
   for (uint64_t end = End(); start < end && !cancelled; start += kPopulateStepBytes) {
-    if (environment_.refused.populateWrite) return;
+    lacksPopulate_ = environment_.refused.populateWrite;
+    if (lacksPopulate_) return;
     const uint64_t bytes = std::min(kPopulateStepBytes, end - start);
     const int result = ::madvise(range_.region->base() + start, bytes, kPopulateWrite);
     const int error = errno;
@@ -100,6 +102,7 @@ void PopulateJob::Populate(const std::atomic<bool>& cancelled) {
     if (result == 0) continue;
     if (error == EINVAL) {
       environment_.refused.populateWrite = true;
+      lacksPopulate_ = true;
       return;
     }
     // EFAULT is what touching the page would make a SIGBUS. That is no failure beyond the end of

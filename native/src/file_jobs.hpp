@@ -59,7 +59,8 @@ class SyncRegionJob final : public Job {
   const RegionRange range_;
 };
 
-/// MADV_POPULATE_WRITE, as far as the file reaches. Its result is the CPU time that it took.
+/// MADV_POPULATE_WRITE, as far as the file reaches. Its result is the CPU time that it took, NaN where the
+/// kernel lacks it.
 class PopulateJob final : public Job {
  public:
   PopulateJob(Environment& environment, RegionRange range)
@@ -75,6 +76,7 @@ class PopulateJob final : public Job {
 
   Environment& environment_;
   const RegionRange range_;
+  bool lacksPopulate_ = false;
   double cpuMicroseconds_ = 0;
 };
 

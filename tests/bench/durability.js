@@ -1,7 +1,7 @@
 /*
  * What being on the disk costs: producers with `acks=all` against the same with `acks=1`, in turns.
  *
- *     npm run bench:durability [-- --rounds N --mib N --partitions 1,100 --via raw,sdk --persist mmap]
+ *     npm run bench:durability [-- --rounds N --mib N --partitions 1,100 --via raw,sdk --persist adaptive]
  *
  * Timings of a shared machine are noisy: read the ratios, and the spread before you believe a median.
  */
@@ -18,7 +18,7 @@ const { values } = parseArgs({
     'in-flight': { type: 'string', default: '5' },
     partitions: { type: 'string', default: '1,100' },
     via: { type: 'string', default: 'raw,sdk' },
-    persist: { type: 'string', default: 'mmap' },
+    persist: { type: 'string', default: 'adaptive' },
   },
 });
 const totalBytes = Number(values.mib) * 2 ** 20;

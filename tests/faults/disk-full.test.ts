@@ -139,7 +139,7 @@ async function onSmallDisk(
   }
 }
 
-describe.each(['mmap', 'write'])('a full disk, persist %s', (persist) => {
+describe.each(['adaptive', 'mmap', 'write'])('a full disk, persist %s', (persist) => {
   const fillings = faultLength('disk-full');
   const timeoutMs = faultTimeoutMs('disk-full');
 

@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { DeliveryError, Millrace } from '@millrace/client';
+import { persistNames } from '../../broker/src/modes.js';
 import { BrokerProcess } from '../support/broker-process.js';
 import { seededRandom, testSeed } from '../support/seed.js';
 import { makeTempDir } from '../support/temp-dir.js';
@@ -160,7 +161,7 @@ describe('at its limit', () => {
     async () => {
       const random = seededRandom(testSeed());
       const limited = await LimitedBroker.start(
-        ['--persist', random() < 0.5 ? 'mmap' : 'write'],
+        ['--persist', persistNames[Math.floor(random() * persistNames.length)] ?? ''],
         { MILLRACE_MAX_OPEN_SEGMENT_FILES: '16' },
         random,
         // Soft and hard: Node raises the one to the other.
@@ -191,6 +192,27 @@ describe('at its limit', () => {
     },
     timeoutMs,
   );
+
+  test('of mappings a broker that appends adaptively goes on: it can do without', async () => {
+    if (missing !== undefined) return;
+    const random = seededRandom(testSeed());
+    const directory = await makeTempDir();
+    cleanUp.push(directory.remove);
+    const shortage = join(directory.path, 'shortage');
+    const environment = {
+      LD_PRELOAD: compiled('no-maps', 'library'),
+      NO_MAPS_WHILE: shortage,
+    };
+    const limited = await LimitedBroker.start(['--persist', 'adaptive'], environment, random);
+    await limited.goesOn();
+    await writeFile(shortage, '');
+    await limited.probe.admin.createTopic({ name: 'new', config: small });
+    await using producer = limited.probe.producer({ deliveryTimeoutMs: 10_000 });
+    await producer.send('new', { value: 'x' });
+    await limited.goesOn();
+    await rm(shortage);
+    await limited.finish();
+  });
 
   test.each(['sendfile', 'mmap'])(
     'of mappings a broker (serve %s) refuses what needs one, and loses nothing',

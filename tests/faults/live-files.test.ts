@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Millrace, MillraceError } from '@millrace/client';
 import type { Producer } from '@millrace/client';
+import { persistNames } from '../../broker/src/modes.js';
 import { BrokerProcess } from '../support/broker-process.js';
 import { seededRandom, testSeed } from '../support/seed.js';
 import { makeTempDir } from '../support/temp-dir.js';
@@ -15,7 +16,7 @@ const VALUES_BEFORE = 450;
 const VALUES_AFTER = 100;
 
 const cells = ['sendfile', 'mmap', 'copy'].flatMap((serve) =>
-  ['mmap', 'write'].map((persist) => ({ persist, serve })),
+  persistNames.map((persist) => ({ persist, serve })),
 );
 
 /** Of this no call and no size tells: only whoever reads what was there notices. */

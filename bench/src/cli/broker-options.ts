@@ -25,7 +25,7 @@ export function addBrokerOptions(command: Command): Command {
       .option('--start', 'start a broker for this load, and remove it', false)
       .option('--cold', 'start one, and read what is not in the page cache', false)
       .option('--mode <name>', '--start: millrace, kafka, rocketmq or classic')
-      .option('--persist <name>', '--start: mmap or write')
+      .option('--persist <name>', '--start: adaptive, mmap or write')
       .option('--serve <name>', '--start: sendfile, mmap or copy'),
   );
 }

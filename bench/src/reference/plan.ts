@@ -86,6 +86,8 @@ export async function drive(
   moves: Moves,
   signal: AbortSignal,
 ): Promise<Driven | undefined> {
+  const isAborted = (): boolean => signal.aborted;
+  if (isAborted()) return undefined;
   const directory = await makeDirectory(parent);
   const path = join(directory, 'frames');
   writeFileSync(path, frames);
@@ -96,11 +98,11 @@ export async function drive(
     driver.kill();
   };
   signal.addEventListener('abort', kill);
-  if (signal.aborted) kill();
+  if (isAborted()) kill();
   try {
     return (await driver.next()) as Driven;
   } catch (error) {
-    if (signal.aborted) return undefined;
+    if (isAborted()) return undefined;
     throw error;
   } finally {
     signal.removeEventListener('abort', kill);

@@ -22,7 +22,7 @@ export interface CellStart {
 
 /** The six cells of persist {mmap, write} and serve {sendfile, mmap, copy}, and the usual pair. */
 export function allCells(start: CellStart): readonly Contender[] {
-  const [, ...pure] = persists;
+  const pure = ['mmap', 'write'];
   const six = pure.flatMap((persist) => serves.map((serve) => cell(persist, serve, start)));
   return [cell(...usual, start), ...six];
 }

@@ -64,7 +64,7 @@ function readCommandLine(argv: readonly string[]): CommandLine | undefined {
 /** Values are checked by the configuration table, so that a file and the environment are told alike. */
 function describeCommand(): Command {
   const command = new Command('millrace-broker')
-    .description('A message broker: an mmap-backed commit log served by sendfile.')
+    .description('A message broker: a commit log, mapped where that pays, served by sendfile.')
     .version(brokerVersion())
     .allowExcessArguments(false)
     .exitOverride()

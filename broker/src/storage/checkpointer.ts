@@ -46,8 +46,8 @@ export class Checkpointer {
     const newBytes = appendedLsn - this.#writtenLsn;
     if (this.#running !== undefined || newBytes === 0) return false;
     const { checkpointBytes, checkpointIntervalMs } = this.environment.config;
-    const least = newBytes < checkpointBytes ? Infinity : LEAST_INTERVAL_MS;
-    return nowMs - this.#writtenAtMs >= Math.min(checkpointIntervalMs, least);
+    const soonestMs = newBytes < checkpointBytes ? Infinity : LEAST_INTERVAL_MS;
+    return nowMs - this.#writtenAtMs >= Math.min(checkpointIntervalMs, soonestMs);
   }
 
   /** True while a checkpoint lacks, or is being written. */

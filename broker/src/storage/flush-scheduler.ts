@@ -7,7 +7,7 @@ export interface Flushable {
 /** How often logs with un-synced bytes are looked at. */
 export const FLUSH_TICK_MS = 100;
 
-/** Sees to it that every append is synced within `flush.ms`. Costs nothing while all logs are idle. */
+/** Sees to it that every append is synced within `flush.ms`. Costs nothing once all of them are checkpointed. */
 export class FlushScheduler {
   readonly #logs = new Set<Flushable>();
   #timer: NodeJS.Timeout | undefined;

@@ -6,7 +6,7 @@ export interface NodeDescription {
   readonly version: string;
   /** Such as `millrace` or `kafka`: which strategies it was started with. */
   readonly mode: string;
-  /** How it writes: `mmap` or `write`. */
+  /** How it writes: `adaptive`, `mmap` or `write`. */
   readonly persist: string;
   /** How it sends: `sendfile`, `mmap` or `copy`. */
   readonly serve: string;

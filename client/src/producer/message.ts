@@ -107,10 +107,10 @@ export function checkMessage(
 function checkShape(topic: unknown, message: unknown): void {
   const isTopic = typeof topic === 'string' && topic !== '';
   if (isTopic && typeof message === 'object' && message !== null) return;
-  const what = isTopic ? 'second' : 'first';
+  const what = isTopic ? 'message' : 'topic';
   const given = isTopic ? message : topic;
   throw new InvalidArgumentError(
-    `send(topic, { value, key?, headers? }): the ${what} argument is ` +
+    `A message is sent by a topic's name and { value, key?, headers? }: the ${what} is ` +
       (given === '' ? 'empty' : given === null ? 'null' : typeof given),
   );
 }

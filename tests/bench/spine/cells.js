@@ -1,4 +1,4 @@
-/* The six cells side by side, and the bare loop beside them, rounds interleaved. */
+/* The cells side by side, and the bare loop beside them, rounds interleaved. */
 import { printTable, Server, spread, withTempDir } from './processes.js';
 
 const GiB = 2 ** 30;
@@ -17,6 +17,7 @@ const cell = (persist, serve) => ({
 
 const contenders = [
   prototype('mmap', 'sendfile'),
+  cell('adaptive', 'sendfile'),
   cell('mmap', 'sendfile'),
   cell('mmap', 'mmap'),
   cell('mmap', 'copy'),
@@ -42,7 +43,7 @@ async function round(contender, inBytes, outBytes) {
 }
 
 export async function benchCells({ rounds, inBytes = GiB, outBytes = 3 * GiB }) {
-  console.log(`six cells and a bare loop: ${rounds} rounds, interleaved, medians (min–max)`);
+  console.log(`the cells and a bare loop: ${rounds} rounds, interleaved, medians (min–max)`);
   console.log('in: 64 KiB batches, acks=1; out: 1 MiB fetches; CPU of the whole server process');
   const results = contenders.map(() => []);
   await round(contenders[0], inBytes, outBytes); // the first touch of the machine's memory

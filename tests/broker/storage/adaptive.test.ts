@@ -169,13 +169,24 @@ describe('a segment', () => {
     });
   });
 
-  test('whose huge pages are dear is copied to only where they are, and they are tried again later', async () => {
+  test('whose huge pages get dear is copied to only where they are', async () => {
+    await withSegment(async ({ asked, append, sync, troubles }) => {
+      await append(8 * MIB);
+      troubles.cpuMicroseconds = 501;
+      await append(12 * MIB);
+      await sync();
+      const copies = asked.filter((each) => each.startsWith('copy'));
+      // Those that were found dear are there as well.
+      expect(copies).toEqual([`copy ${6 * MIB} ${12 * MIB}`]);
+      expect(asked.slice(-3)).toEqual([`write ${12 * MIB} ${20 * MIB}`, 'msync', 'unmap']);
+    });
+  });
+
+  test('whose huge pages are dear is not copied to, and they are tried again later', async () => {
     await withSegment(async ({ asked, append, sync, passes, troubles }) => {
       troubles.cpuMicroseconds = 501;
       await append(20 * MIB);
-      const copies = asked.filter((each) => each.startsWith('copy'));
-      expect(copies).toEqual([`copy ${6 * MIB} ${8 * MIB}`]);
-      expect(asked.at(-1)).toBe(`write ${8 * MIB} ${20 * MIB}`);
+      expect(asked.filter((each) => each.startsWith('copy'))).toEqual([]);
       await sync();
       expect(asked.slice(-2)).toEqual(['msync', 'unmap']);
       asked.length = 0;
@@ -204,14 +215,24 @@ describe('a segment', () => {
     });
   });
 
-  test('has nothing of a write that failed', async () => {
-    await withSegment(async ({ file, append, troubles }) => {
+  test('has nothing of an append that failed, in whichever of its pieces', async () => {
+    await withSegment(async ({ file, asked, append, sync, troubles }) => {
+      const failing = async (end: number): Promise<void> => {
+        troubles.writeFails = true;
+        await expect(append(300_000)).rejects.toMatchObject({ code: 'EIO' });
+        expect(file.size()).toBe(end);
+        troubles.writeFails = false;
+      };
       await append(MIB);
-      troubles.writeFails = true;
-      await expect(append(300_000)).rejects.toMatchObject({ code: 'EIO' });
-      expect(file.size()).toBe(MIB);
-      troubles.writeFails = false;
-      await append(1);
+      await failing(MIB);
+      await append(7 * MIB);
+      troubles.cpuMicroseconds = 501;
+      await append(4 * MIB - 100);
+      // Of the next one 100 bytes are copied, and the rest was to be written.
+      await failing(12 * MIB - 100);
+      expect(asked.at(-1)).toBe(`copy ${6 * MIB} ${12 * MIB}`);
+      await append(300_000);
+      await sync();
     });
   });
 });

@@ -205,7 +205,7 @@ describe('recovery', () => {
     test('does not answer for batches that were lost with the tail, however often it crashes', async () => {
       await append(from(0), -1);
       await append(from(1));
-      storage.clock.advance(5_000);
+      storage.clock.advance(10_000);
       await append({ tag: 'other' }, -1);
       // A power cut took the last two batches, but not the snapshot that was taken of them.
       const producers = `[[5,0,${storage.clock.nowMs},[[0,0,0],[1,1,1]]]]`;
@@ -239,7 +239,7 @@ describe('recovery', () => {
   describe('of what lies below the checkpoint', () => {
     beforeEach(async () => {
       for (let i = 0; i < 10; i += 1) await append({ ...large, tag: `${i}` }, -1);
-      storage.clock.advance(5_000);
+      storage.clock.advance(10_000);
       await append({}, -1);
       await stopCleanly();
       expect(await offsets()).toEqual(range(11));

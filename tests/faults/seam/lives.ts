@@ -5,8 +5,12 @@ import type { World } from './world.js';
 /** Three of these fill a segment. */
 const VALUE_BYTES = 1_100;
 const SMALL_SEGMENTS = { 'segment.bytes': '4096', 'max.message.bytes': '4096' };
-/** With room for huge pages. */
-const LARGE_SEGMENTS = { ...SMALL_SEGMENTS, 'segment.bytes': String(4 * 1024 * 1024) };
+/** With room for huge pages, and for batches that get there soon. */
+const LARGE_SEGMENTS = {
+  'segment.bytes': String(8 * 1024 * 1024),
+  'max.message.bytes': String(1024 * 1024),
+};
+const HUGE_VALUE_BYTES = 400_000;
 const COMPACTED = {
   'cleanup.policy': 'compact',
   ...SMALL_SEGMENTS,
@@ -24,6 +28,11 @@ let written = 0;
 function large(): KeyedRecord[] {
   written += 1;
   return [{ key: null, value: `${written}#`.padEnd(VALUE_BYTES, '.') }];
+}
+
+function huge(): KeyedRecord[] {
+  written += 1;
+  return [{ key: null, value: `${written}#`.padEnd(HUGE_VALUE_BYTES, '.') }];
 }
 
 function small(count: number): KeyedRecord[] {
@@ -78,6 +87,22 @@ export const lives: Readonly<Record<string, Life>> = {
       }
       if (random() < 0.3) await world.restart();
     }
+  },
+
+  'a segment is written, then copied to, then written': async (world, random) => {
+    await world.createTopic('t', LARGE_SEGMENTS);
+    // Beyond the first huge page, which is where the second begins.
+    for (let i = 0; i < 8; i += 1) {
+      await world.append('t', { records: huge() }, 1);
+      await new Promise(setImmediate);
+    }
+    for (let i = 0; i < 4; i += 1) {
+      await world.append('t', { records: large() }, random() < 0.5 ? -1 : 1);
+      await world.append('t', { records: small(1) }, 1);
+    }
+    // So little that it is written again.
+    for (let i = 0; i < 2; i += 1) await world.append('t', { records: small(1) }, -1);
+    await world.append('t', { records: large() }, 1);
   },
 
   'offsets are reserved': async (world, random) => {

@@ -18,8 +18,10 @@ import { recorder } from './recorder.js';
 const config = {
   offsetCeilingBlock: 12,
   producerIdBlock: 2,
-  growStepMaxBytes: 16 * 1024,
+  // Room for a huge page at a time: none begins without.
+  growStepMaxBytes: 4 * 1024 * 1024,
   hugePagesFromBytes: 2 * 1024,
+  checkpointIntervalMs: 1_000,
 } as const;
 
 /** A storage with all that writes to its files, and a ledger of what it promised. */

@@ -4,10 +4,12 @@ import type { StorageFile } from './file.js';
 import { MappedSegment, monotonicMs } from './mapped-segment.js';
 import type { MmapOptions, SegmentParts } from './mapped-segment.js';
 import type { Persistence, SegmentWriter } from './persistence.js';
+import { HugePageCost } from './huge-pages.js';
 import { Preallocation } from './preallocation.js';
 import type { GrowthListener } from './preallocation.js';
 import { PrefaultBudget } from './prefault-budget.js';
 import { PrefaultLead } from './prefault-lead.js';
+import type { LeadMapping } from './prefault-lead.js';
 
 /**
  * Appends by `pwritev(2)`, and where a segment gets so much that it has huge pages, by copying into a mapping.
@@ -16,6 +18,8 @@ import { PrefaultLead } from './prefault-lead.js';
  */
 export class AdaptivePersistence implements Persistence {
   readonly name = 'adaptive';
+  /** Of the host's and the kernel's: shared by all segments. */
+  readonly #cost = new HugePageCost();
 
   constructor(
     private readonly options: MmapOptions,
@@ -32,14 +36,14 @@ export class AdaptivePersistence implements Persistence {
     const lead = new PrefaultLead({
       ...{ mapping, space, budget, endPosition, hugePagesFromBytes, now },
       leadBytes: options.prefaultLeadBytes,
-      onlyHuge: true,
+      cost: this.#cost,
     });
     return new AdaptiveSegment({ file, space, lead }, mapping);
   }
 }
 
-/** Of a file that is mapped while it has huge pages. Where it cannot be, everything goes on without. */
-class LateMapping {
+/** Of a file that is mapped while it has huge pages. */
+class LateMapping implements LeadMapping {
   #current: Mapping | undefined;
   #length: number;
 
@@ -47,7 +51,7 @@ class LateMapping {
     private readonly file: StorageFile,
     capacityBytes: number,
   ) {
-    this.#length = file.native === undefined ? 0 : capacityBytes;
+    this.#length = capacityBytes;
   }
 
   /** What a mapping spans; 0: there can be none. */
@@ -59,21 +63,26 @@ class LateMapping {
     return this.#current;
   }
 
-  async populate(position: number, length: number): Promise<number> {
-    return (await this.#current?.populate(position, length)) ?? 0;
-  }
-
-  useHugePages(position: number, wanted: boolean): void {
-    if (!wanted) {
-      this.unmap();
-      return;
-    }
+  open(): boolean {
     try {
       this.#current ??= this.file.native?.map(this.#length, 'write');
     } catch {
-      this.#length = 0;
+      // The process has all mappings that it may have, perhaps. Everything goes on without.
     }
+    if (this.#current === undefined) this.#length = 0;
+    return this.#current !== undefined;
+  }
+
+  async populate(position: number, length: number): Promise<number> {
+    return (await this.#current?.populate(position, length)) ?? NaN;
+  }
+
+  useHugePages(position: number, wanted: boolean): void {
     this.#current?.useHugePages(position, wanted);
+  }
+
+  rest(): void {
+    this.unmap();
   }
 
   unmap(): void {
@@ -91,18 +100,14 @@ class AdaptiveSegment extends MappedSegment {
   }
 
   protected put(bytes: ByteChunks, position: number): void {
-    const mapping = this.mapping.current;
-    const { hugeFrom, hugeTo } = this.lead;
-    const end = position + bytes.length;
-    if (mapping === undefined || end <= hugeFrom || position >= hugeTo) {
-      this.#write(bytes, position);
-      return;
+    try {
+      this.#put(bytes, position);
+    } catch (error) {
+      // A torn append must not be found by recovery behind a later, shorter one. A file that somebody else has cut
+      // further is left as it is: the next look at it must find that.
+      if (this.file.size() > position) this.space.cutTo(position);
+      throw error;
     }
-    const from = Math.max(position, hugeFrom);
-    const to = Math.min(end, hugeTo);
-    if (position < from) this.#write(bytes.slice(0, from - position), position);
-    mapping.write(bytes.slice(from - position, to - position).chunks, from);
-    if (to < end) this.#write(bytes.slice(to - position), to);
   }
 
   protected bringToDisk(from: number, to: number): Promise<void> {
@@ -110,13 +115,17 @@ class AdaptiveSegment extends MappedSegment {
     return this.mapping.current?.sync(from, to - from) ?? this.file.sync();
   }
 
-  #write(bytes: ByteChunks, position: number): void {
-    try {
+  #put(bytes: ByteChunks, position: number): void {
+    const end = position + bytes.length;
+    const from = Math.max(position, this.lead.copyFrom);
+    const to = Math.min(end, this.lead.copyTo);
+    const mapping = this.mapping.current;
+    if (mapping === undefined || from >= to) {
       this.file.write(bytes.chunks, position);
-    } catch (error) {
-      // A torn write must not be found by recovery behind a later, shorter one.
-      this.space.cutTo(position);
-      throw error;
+      return;
     }
+    if (position < from) this.file.write(bytes.slice(0, from - position).chunks, position);
+    mapping.write(bytes.slice(from - position, to - position).chunks, from);
+    if (to < end) this.file.write(bytes.slice(to - position).chunks, to);
   }
 }

@@ -13,6 +13,31 @@ const TRY_AGAIN_AFTER_MS = 10_000;
 const READ_AHEAD_BYTES = 256 * 1024;
 
 /**
+ * Whether huge pages were dear when they were tried last. That is a matter of the host and its kernel, so all
+ * segments share it.
+ */
+export class HugePageCost {
+  #dearUntilMs = -Infinity;
+
+  isDear(nowMs: number): boolean {
+    return nowMs < this.#dearUntilMs;
+  }
+
+  /**
+   * So much was populated, for so much CPU time: NaN where it was not, after all. A host that gives memory only when it
+   * is touched makes huge pages dear, and so does a kernel that gives small ones instead.
+   *
+   * @returns whether that was dear.
+   */
+  populated(bytes: number, cpuMicroseconds: number, nowMs: number): boolean {
+    if (cpuMicroseconds <= (bytes / HUGE_PAGE_BYTES) * MAX_CPU_US) return false;
+    if (Number.isNaN(cpuMicroseconds)) this.#dearUntilMs = Infinity;
+    else this.#dearUntilMs = nowMs + TRY_AGAIN_AFTER_MS;
+    return true;
+  }
+}
+
+/**
  * Whether a segment is appended to by way of huge pages. A page fault costs about as much for 2 MiB as for
  * 4 KiB; but a sync writes all of a page of which anything was changed, and to have a huge page can take
  * milliseconds. So they are for segments that get much, and fast.
@@ -20,9 +45,6 @@ const READ_AHEAD_BYTES = 256 * 1024;
 export class HugePages {
   #isOn = false;
   #endsSoon = false;
-  #lacksMemory = false;
-  /** They were too dear when they were tried last. */
-  #notBeforeMs = -Infinity;
   /** Where the last sync that began reaches to. */
   #countedTo: number;
   /** When something was appended first behind that; undefined: nothing was. */
@@ -57,7 +79,6 @@ export class HugePages {
   /** Where they would begin, beyond `populatedTo`, if the segment, whose data end at `end`, is worth it. */
   startFor(end: number, populatedTo: number): number | undefined {
     if (this.fromBytes === 0 || !this.#isMuch(end, 1)) return undefined;
-    if (this.now() < this.#notBeforeMs) return undefined;
     const start = hugePageEnd(populatedTo + READ_AHEAD_BYTES);
     return start < this.mapping.length ? start : undefined;
   }
@@ -70,24 +91,14 @@ export class HugePages {
 
   /** A sync up to `to` begins: what is appended meanwhile, however long that takes, counts for the next one. */
   syncing(to: number): void {
-    this.#endsSoon = this.#isOn && (this.#lacksMemory || !this.#isMuch(to, ENOUGH_TO_STAY));
+    // They end, then, even if much comes until that can be: what is not copied any more lies in small ones.
+    this.#endsSoon ||= this.#isOn && !this.#isMuch(to, ENOUGH_TO_STAY);
     this.#countedTo = to;
     this.#sinceMs = undefined;
   }
 
-  /**
-   * So much was populated, for so much CPU time. A host that gives memory only when it is touched makes huge pages
-   * dear, and so does a kernel that gives small ones instead.
-   */
-  populated(bytes: number, cpuMicroseconds: number): void {
-    if (cpuMicroseconds <= (bytes / HUGE_PAGE_BYTES) * MAX_CPU_US) return;
-    this.#notBeforeMs = this.now() + TRY_AGAIN_AFTER_MS;
-    this.giveUp();
-  }
-
-  /** There is no memory for them. */
+  /** There is no room for them, or they are dear. */
   giveUp(): void {
-    this.#lacksMemory = this.#isOn;
     this.#endsSoon = this.#isOn;
   }
 
@@ -96,7 +107,6 @@ export class HugePages {
     this.mapping.useHugePages(0, false);
     this.#isOn = false;
     this.#endsSoon = false;
-    this.#lacksMemory = false;
   }
 
   /** @param share how much of the thresholds is enough. */

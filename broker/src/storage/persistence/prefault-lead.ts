@@ -1,12 +1,19 @@
 import type { Mapping } from '@millrace/native';
 import { hugePageEnd, HugePages } from './huge-pages.js';
+import type { HugePageCost } from './huge-pages.js';
 import type { Preallocation } from './preallocation.js';
 import type { PrefaultBudget } from './prefault-budget.js';
 
-type PopulatedMapping = Pick<Mapping, 'length' | 'populate' | 'useHugePages'>;
+/** A mapping, or one that is made when it is needed. */
+export interface LeadMapping extends Pick<Mapping, 'length' | 'populate' | 'useHugePages'> {
+  /** Huge pages begin. False: the file cannot be mapped. Where this lacks, it is mapped all the time. */
+  open?(): boolean;
+  /** There are none any more. */
+  rest?(): void;
+}
 
 export interface PrefaultLeadOptions {
-  readonly mapping: PopulatedMapping;
+  readonly mapping: LeadMapping;
   readonly space: Preallocation;
   /** Shared by all segments. */
   readonly budget: PrefaultBudget;
@@ -18,20 +25,20 @@ export interface PrefaultLeadOptions {
   readonly endPosition: number;
   /** The time in milliseconds, by a clock that only goes forward. */
   readonly now: () => number;
-  /** Nothing is populated by small pages. Default: false. */
-  readonly onlyHuge?: boolean;
+  /** With it, shared by all segments, nothing is populated but huge pages, and these while they are cheap. */
+  readonly cost?: HugePageCost | undefined;
 }
 
 /** Keeps a small stretch ahead of a segment's write position populated, off the main thread. */
 export class PrefaultLead {
-  readonly #mapping: PopulatedMapping;
+  readonly #mapping: LeadMapping;
   readonly #space: Preallocation;
   readonly #budget: PrefaultBudget;
   readonly #leadBytes: number;
   readonly #hugePages: HugePages;
-  readonly #onlyHuge: boolean;
-  /** Where they begin. */
-  #hugeFrom = Infinity;
+  readonly #cost: HugePageCost | undefined;
+  readonly #now: () => number;
+  #copyFrom = Infinity;
   #populatedTo: number;
   #reserved = 0;
   #busy = false;
@@ -41,7 +48,8 @@ export class PrefaultLead {
 
   constructor(options: PrefaultLeadOptions) {
     const { mapping, space, budget, leadBytes, hugePagesFromBytes, endPosition, now } = options;
-    this.#onlyHuge = options.onlyHuge ?? false;
+    this.#cost = options.cost;
+    this.#now = now;
     this.#mapping = mapping;
     this.#space = space;
     this.#budget = budget;
@@ -52,13 +60,13 @@ export class PrefaultLead {
     this.#end = endPosition;
   }
 
-  /** Where huge pages begin; Infinity while there are none. */
-  get hugeFrom(): number {
-    return this.#hugeFrom;
+  /** Where huge pages begin that were found to be cheap; Infinity while there are none. */
+  get copyFrom(): number {
+    return this.#copyFrom;
   }
 
-  /** Where they end: those that are populated are the last of them, or Infinity. */
-  get hugeTo(): number {
+  /** Where these end: Infinity, while they go on ahead of the end. */
+  get copyTo(): number {
     return this.#hugePages.endsSoon ? this.#populatedTo : Infinity;
   }
 
@@ -82,7 +90,7 @@ export class PrefaultLead {
     }
     const start = this.#hugePages.startFor(end, from);
     if (start !== undefined && this.#advanceHuge(from, Math.max(end + lead, start), start)) return;
-    if (this.#onlyHuge) return;
+    if (this.#cost !== undefined) return;
     const to = this.#reserve(from, end + lead);
     if (to !== undefined) this.#run(this.#populate(from, to));
   }
@@ -110,26 +118,35 @@ export class PrefaultLead {
    * @returns whether there is room for that.
    */
   #advanceHuge(from: number, wanted: number, start?: number): boolean {
+    if (this.#cost !== undefined)
+      return this.#advanceCheap(this.#cost, start ?? from, wanted, start);
     const end = hugePageEnd(wanted);
     this.#space.reach(end);
     const to = this.#reserve(from, end);
     if (to === undefined) return false;
-    if (start !== undefined) {
-      this.#hugePages.begin(start);
-      this.#hugeFrom = start;
-    }
+    if (start !== undefined) this.#hugePages.begin(start);
     const middle = Math.min(start ?? from, to);
     // They go first: what is read ahead for the small ones before them would take their place.
-    const huge = this.#populateHuge(middle, to);
-    const small = this.#onlyHuge ? undefined : this.#populate(from, middle);
-    this.#run(Promise.allSettled([huge, small]));
+    this.#run(Promise.allSettled([this.#populate(middle, to), this.#populate(from, middle)]));
     return true;
   }
 
-  /** Where nothing has to be faulted in, huge pages that are dear are no gain. */
-  async #populateHuge(from: number, to: number): Promise<void> {
-    const cpuMicroseconds = await this.#populate(from, to);
-    if (this.#onlyHuge) this.#hugePages.populated(to - from, cpuMicroseconds);
+  /** The same without what is before them, and not where they are dear. */
+  #advanceCheap(cost: HugePageCost, from: number, wanted: number, start?: number): boolean {
+    if (start !== undefined && cost.isDear(this.#now())) return false;
+    const end = hugePageEnd(Math.max(wanted, from + 1));
+    this.#space.reach(end);
+    if (start !== undefined && this.#mapping.open?.() === false) return false;
+    const to = this.#reserve(from, end);
+    if (to === undefined) return false;
+    if (start !== undefined) this.#hugePages.begin(start);
+    const found = (cpuMicroseconds: number): void => {
+      if (cost.populated(to - from, cpuMicroseconds, this.#now())) this.#hugePages.giveUp();
+      // Until now all was written: that leaves the pages as they are, but for those that were not there yet.
+      else this.#copyFrom = Math.min(this.#copyFrom, Math.max(from, this.#end));
+    };
+    this.#run(this.#populate(from, to).then(found, () => found(Infinity)));
+    return true;
   }
 
   /**
@@ -164,7 +181,8 @@ export class PrefaultLead {
     try {
       this.#space.cutTo(this.#end);
       this.#hugePages.end();
-      this.#hugeFrom = Infinity;
+      this.#mapping.rest?.();
+      this.#copyFrom = Infinity;
     } catch {
       return; // The next sync tries it again; until then each costs more.
     }
