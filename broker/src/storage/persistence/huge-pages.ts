@@ -8,7 +8,7 @@ const ENOUGH_TO_STAY = 0.5;
 /** A page that takes more CPU time to have, in microseconds, is dearer than to write what it holds. */
 const MAX_CPU_US = 500;
 /** Then there is no other try for so long. */
-const TRY_AGAIN_AFTER_MS = 10_000;
+const TRY_AGAIN_AFTER_MS = 3_000;
 /** A fault may read so far ahead, in small pages: twice Linux's default (read_ahead_kb). */
 const READ_AHEAD_BYTES = 256 * 1024;
 
