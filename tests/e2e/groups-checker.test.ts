@@ -90,6 +90,15 @@ test('an owner that begins behind the last commit skips', () => {
   ]);
 });
 
+test('a member that gets back what it was still giving up goes on at its own commit', () => {
+  const back = { ...second, member: 'a' };
+  const late = [generation(1, 'a'), commit(3), generation(2, 'a'), commit(5), commit(10)];
+  expect(anomaliesOf({ tenures: [first, back], stored: late })).toEqual([]);
+  expect(anomaliesOf({ tenures: [first, second], stored: late })).toEqual([
+    'skipped: partition 0 of b (generation 2) began at 5, committed: 3',
+  ]);
+});
+
 test('messages that come again though nobody died, or from before the last commit, are named', () => {
   const early = { ...second, startOffset: 3, delivered: [{ first: 3, last: 9, generation: 2 }] };
   const again =

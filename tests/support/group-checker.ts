@@ -100,8 +100,9 @@ function within(tenure: Tenure): string[] {
 }
 
 /**
- * Who gets a partition goes on at the last commit before: not behind it, and not before it. A member
- * that was stopped in between asks late, and goes on at a later one; it commits nothing.
+ * Who gets a partition goes on at the last commit before: not behind it, unless that is where it gave it up
+ * itself, and not before it. A member that was stopped in between asks late, and goes on at a later one; it
+ * commits nothing.
  */
 function starts({ stored, tenures }: GroupHistory): string[] {
   const atGeneration = committedByGeneration(stored);
@@ -109,7 +110,7 @@ function starts({ stored, tenures }: GroupHistory): string[] {
     const committed = atGeneration.get(tenure.generation);
     if (committed === undefined) return [`generation never stored: ${nameOf(tenure)}`];
     const expected = committed.get(tenure.partition) ?? 0;
-    if (tenure.startOffset > expected && !tenure.broken) {
+    if (tenure.startOffset > expected && !tenure.broken && !isGivenBack(tenure, tenures)) {
       return [`skipped: ${nameOf(tenure)} began at ${tenure.startOffset}, committed: ${expected}`];
     }
     if (tenure.startOffset < expected) {
@@ -117,6 +118,21 @@ function starts({ stored, tenures }: GroupHistory): string[] {
     }
     return [];
   });
+}
+
+/**
+ * A member that takes its time to give a partition up may get it back in the round that goes on meanwhile. Then
+ * it commits what it has handled when that round is over, and goes on there.
+ */
+function isGivenBack(tenure: Tenure, tenures: readonly Tenure[]): boolean {
+  return tenures.some(
+    (before) =>
+      before.member === tenure.member &&
+      before.partition === tenure.partition &&
+      before.endedAtMs !== undefined &&
+      before.endedAtMs <= tenure.assignedAtMs &&
+      endOf(before) === tenure.startOffset,
+  );
 }
 
 function committedByGeneration(
