@@ -67,8 +67,9 @@ export class Preallocation {
 
   /** Takes everything behind `end` away again. */
   cutTo(end: number): void {
-    this.file.truncate(end);
+    // Before: a call that fails may have cut the file all the same, and what is there is allocated twice without harm.
     this.#allocatedTo = Math.min(this.#allocatedTo, end);
+    this.file.truncate(end);
   }
 
   /**
