@@ -81,7 +81,7 @@ uint64_t PopulateJob::End() const {
 void PopulateJob::Run(const std::atomic<bool>& cancelled) {
   const double before = ThreadCpuMicroseconds();
   Populate(cancelled);
-  cpuMicroseconds_ = lacksPopulate_ ? std::nan("") : ThreadCpuMicroseconds() - before;
+  cpuMicroseconds_ = environment_.refused.populateWrite ? std::nan("") : ThreadCpuMicroseconds() - before;
 }
 
 napi_value PopulateJob::Result(napi_env env) const {
@@ -93,8 +93,7 @@ napi_value PopulateJob::Result(napi_env env) const {
 void PopulateJob::Populate(const std::atomic<bool>& cancelled) {
   uint64_t start = PageStart(range_.position);
   for (uint64_t end = End(); start < end && !cancelled; start += kPopulateStepBytes) {
-    lacksPopulate_ = environment_.refused.populateWrite;
-    if (lacksPopulate_) return;
+    if (environment_.refused.populateWrite) return;
     const uint64_t bytes = std::min(kPopulateStepBytes, end - start);
     const int result = ::madvise(range_.region->base() + start, bytes, kPopulateWrite);
     const int error = errno;
@@ -102,7 +101,6 @@ void PopulateJob::Populate(const std::atomic<bool>& cancelled) {
     if (result == 0) continue;
     if (error == EINVAL) {
       environment_.refused.populateWrite = true;
-      lacksPopulate_ = true;
       return;
     }
     // EFAULT is what touching the page would make a SIGBUS. That is no failure beyond the end of

@@ -76,7 +76,6 @@ class PopulateJob final : public Job {
 
   Environment& environment_;
   const RegionRange range_;
-  bool lacksPopulate_ = false;
   double cpuMicroseconds_ = 0;
 };
 

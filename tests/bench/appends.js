@@ -7,8 +7,8 @@
  * Before it measures, each broker appends `--fill-gib`. Take half of the machine's memory: then pages come from
  * those that go, as on a machine that has run for a while. Where memory is free still, a page costs what it costs
  * to have it for the first time; much, on a virtual machine that gives free memory back to its host. A run leaves
- * nothing behind, and needs `rounds x mib x batches` and the fill of disk for each of the three. Timings of a shared machine are
- * noisy: read the ratios, and the spread before you believe a median.
+ * nothing behind, and needs `rounds x mib x batches` and the fill of disk for each of the three. Timings of
+ * a shared machine are noisy: read the ratios, and the spread before you believe a median.
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';

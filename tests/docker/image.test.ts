@@ -1,14 +1,8 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { Millrace } from '@millrace/client';
+import { cells } from '../support/cells.js';
 import { Container } from './support/container.js';
 import { numbered, produceAll, readAll } from './support/messages.js';
-
-const cells = [
-  { persist: 'adaptive', serve: 'sendfile' },
-  ...['mmap', 'write'].flatMap((persist) =>
-    ['sendfile', 'mmap', 'copy'].map((serve) => ({ persist, serve })),
-  ),
-];
 
 afterEach(() => Container.removeAll());
 

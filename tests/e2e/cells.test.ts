@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Millrace } from '@millrace/client';
 import type { Producer } from '@millrace/client';
 import { BrokerProcess } from '../support/broker-process.js';
+import { cells } from '../support/cells.js';
 import { seededRandom, testSeed } from '../support/seed.js';
 import { makeTempDir } from '../support/temp-dir.js';
 
@@ -12,13 +13,6 @@ const SEGMENT_BYTES = '262144';
 const CRASH_MESSAGES = 6_000;
 /** Under more load, again and again: tests/faults/kill.test.ts. */
 const CRASHES = 1;
-
-const cells = [
-  { persist: 'adaptive', serve: 'sendfile' },
-  ...['mmap', 'write'].flatMap((persist) =>
-    ['sendfile', 'mmap', 'copy'].map((serve) => ({ persist, serve })),
-  ),
-];
 
 let dataDir: string;
 let cleanUp: (() => Promise<void>)[];

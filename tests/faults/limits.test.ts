@@ -155,6 +155,21 @@ const MANY_MS = 3_000;
 /** More partitions than that. */
 const MANY_PARTITIONS = 250;
 
+/** A broker that gets no mapping while the file at `shortage` is there. */
+async function mapsCanLack(
+  args: readonly string[],
+  random: () => number,
+): Promise<{ readonly limited: LimitedBroker; readonly shortage: string }> {
+  const directory = await makeTempDir();
+  cleanUp.push(directory.remove);
+  const shortage = join(directory.path, 'shortage');
+  const environment = {
+    LD_PRELOAD: compiled('no-maps', 'library'),
+    NO_MAPS_WHILE: shortage,
+  };
+  return { limited: await LimitedBroker.start(args, environment, random), shortage };
+}
+
 describe('at its limit', () => {
   test(
     'of open files a broker refuses what needs one, goes on with the rest, and loses nothing',
@@ -196,14 +211,7 @@ describe('at its limit', () => {
   test('of mappings a broker that appends adaptively goes on: it can do without', async () => {
     if (missing !== undefined) return;
     const random = seededRandom(testSeed());
-    const directory = await makeTempDir();
-    cleanUp.push(directory.remove);
-    const shortage = join(directory.path, 'shortage');
-    const environment = {
-      LD_PRELOAD: compiled('no-maps', 'library'),
-      NO_MAPS_WHILE: shortage,
-    };
-    const limited = await LimitedBroker.start(['--persist', 'adaptive'], environment, random);
+    const { limited, shortage } = await mapsCanLack(['--persist', 'adaptive'], random);
     await limited.goesOn();
     await writeFile(shortage, '');
     await limited.probe.admin.createTopic({ name: 'new', config: small });
@@ -219,15 +227,8 @@ describe('at its limit', () => {
     async (serve) => {
       if (missing !== undefined) return;
       const random = seededRandom(testSeed());
-      const directory = await makeTempDir();
-      cleanUp.push(directory.remove);
-      const shortage = join(directory.path, 'shortage');
-      const environment = {
-        LD_PRELOAD: compiled('no-maps', 'library'),
-        NO_MAPS_WHILE: shortage,
-      };
       const args = ['--persist', 'mmap', '--serve', serve];
-      const limited = await LimitedBroker.start(args, environment, random);
+      const { limited, shortage } = await mapsCanLack(args, random);
       for (let round = 0; round < rounds; round += 1) {
         await limited.goesOn();
         const send = await limited.freshTopic();

@@ -118,7 +118,6 @@ export class RebalanceLoop {
   /** @returns the error when it is to be tried again, else throws it. */
   async #attempt(reason: string): Promise<MillraceError | undefined> {
     const { options, ownership, coordinator, subscription, signal } = this.#context;
-    this.#reason = undefined;
     try {
       // Cooperative members give up what moves when they know what that is.
       const isEager = options.assignors.some(({ cooperative }) => !cooperative);

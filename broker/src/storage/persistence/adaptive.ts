@@ -1,49 +1,30 @@
 import type { Mapping } from '@millrace/native';
 import type { ByteChunks } from '@millrace/protocol';
 import type { StorageFile } from './file.js';
-import { MappedSegment, monotonicMs } from './mapped-segment.js';
-import type { MmapOptions, SegmentParts } from './mapped-segment.js';
-import type { Persistence, SegmentWriter } from './persistence.js';
 import { HugePageCost } from './huge-pages.js';
-import { Preallocation } from './preallocation.js';
-import type { GrowthListener } from './preallocation.js';
-import { PrefaultBudget } from './prefault-budget.js';
-import { PrefaultLead } from './prefault-lead.js';
-import type { LeadMapping } from './prefault-lead.js';
+import { MappedPersistence, MappedSegment } from './mapped-segment.js';
+import type { SegmentMapping } from './mapped-segment.js';
+import type { Persistence, SegmentWriter } from './persistence.js';
 
 /**
  * Appends by `pwritev(2)`, and where a segment gets so much that it has huge pages, by copying into a mapping.
  * So nothing is faulted in by small pages, each of which costs more than to write it; and a segment that gets
  * little is not mapped at all.
  */
-export class AdaptivePersistence implements Persistence {
+export class AdaptivePersistence extends MappedPersistence implements Persistence {
   readonly name = 'adaptive';
   /** Of the host's and the kernel's: shared by all segments. */
   readonly #cost = new HugePageCost();
 
-  constructor(
-    private readonly options: MmapOptions,
-    /** Shared by all segments. */
-    private readonly budget = new PrefaultBudget(options.prefaultBudgetBytes),
-    private readonly onGrowth?: GrowthListener,
-  ) {}
-
   openSegment(file: StorageFile, capacityBytes: number, endPosition: number): SegmentWriter {
-    const { budget, options } = this;
-    const { growStepMaxBytes, hugePagesFromBytes, now = monotonicMs } = options;
     const mapping = new LateMapping(file, capacityBytes);
-    const space = new Preallocation(file, capacityBytes, growStepMaxBytes, this.onGrowth);
-    const lead = new PrefaultLead({
-      ...{ mapping, space, budget, endPosition, hugePagesFromBytes, now },
-      leadBytes: options.prefaultLeadBytes,
-      cost: this.#cost,
-    });
-    return new AdaptiveSegment({ file, space, lead }, mapping);
+    const place = { capacityBytes, endPosition };
+    return new AdaptiveSegment(this.partsOf(file, mapping, place, this.#cost));
   }
 }
 
 /** Of a file that is mapped while it has huge pages. */
-class LateMapping implements LeadMapping {
+class LateMapping implements SegmentMapping {
   #current: Mapping | undefined;
   #length: number;
 
@@ -91,14 +72,7 @@ class LateMapping implements LeadMapping {
   }
 }
 
-class AdaptiveSegment extends MappedSegment {
-  constructor(
-    parts: SegmentParts,
-    private readonly mapping: LateMapping,
-  ) {
-    super(parts, mapping);
-  }
-
+class AdaptiveSegment extends MappedSegment<LateMapping> {
   protected put(bytes: ByteChunks, position: number): void {
     try {
       this.#put(bytes, position);

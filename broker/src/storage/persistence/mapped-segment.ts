@@ -1,8 +1,12 @@
 import type { ByteChunks } from '@millrace/protocol';
 import type { StorageFile } from './file.js';
+import type { HugePageCost } from './huge-pages.js';
 import type { SegmentWriter } from './persistence.js';
-import type { Preallocation } from './preallocation.js';
-import type { PrefaultLead } from './prefault-lead.js';
+import { Preallocation } from './preallocation.js';
+import type { GrowthListener } from './preallocation.js';
+import { PrefaultBudget } from './prefault-budget.js';
+import { PrefaultLead } from './prefault-lead.js';
+import type { LeadMapping } from './prefault-lead.js';
 
 /** What is asked of every persistence that maps its segments. */
 export interface MmapOptions {
@@ -14,26 +18,59 @@ export interface MmapOptions {
   readonly now?: () => number;
 }
 
-export const monotonicMs = (): number => performance.now();
+const monotonicMs = (): number => performance.now();
 
-export interface SegmentParts {
+/** A mapping that a segment appends to. */
+export interface SegmentMapping extends LeadMapping {
+  unmap(): void;
+}
+
+interface SegmentParts<Mapped extends SegmentMapping> {
   readonly file: StorageFile;
+  readonly mapping: Mapped;
   readonly space: Preallocation;
   readonly lead: PrefaultLead;
 }
 
+/** What the ways to persist by a mapping have in common. */
+export abstract class MappedPersistence {
+  constructor(
+    private readonly options: MmapOptions,
+    /** Shared by all segments. */
+    private readonly budget = new PrefaultBudget(options.prefaultBudgetBytes),
+    private readonly onGrowth?: GrowthListener,
+  ) {}
+
+  /** @param cost see {@link PrefaultLead}. */
+  protected partsOf<Mapped extends SegmentMapping>(
+    file: StorageFile,
+    mapping: Mapped,
+    place: { readonly capacityBytes: number; readonly endPosition: number },
+    cost?: HugePageCost,
+  ): SegmentParts<Mapped> {
+    const { budget, options } = this;
+    const { capacityBytes, endPosition } = place;
+    const { growStepMaxBytes, hugePagesFromBytes, now = monotonicMs } = options;
+    const space = new Preallocation(file, capacityBytes, growStepMaxBytes, this.onGrowth);
+    const lead = new PrefaultLead({
+      ...{ mapping, space, budget, endPosition, hugePagesFromBytes, now, cost },
+      leadBytes: options.prefaultLeadBytes,
+    });
+    return { file, mapping, space, lead };
+  }
+}
+
 /** A segment with a mapping that is populated ahead of its end. How bytes get into it is its heirs' to say. */
-export abstract class MappedSegment implements SegmentWriter {
+export abstract class MappedSegment<Mapped extends SegmentMapping> implements SegmentWriter {
   protected readonly file: StorageFile;
+  protected readonly mapping: Mapped;
   protected readonly space: Preallocation;
   protected readonly lead: PrefaultLead;
   #finished = false;
 
-  constructor(
-    { file, space, lead }: SegmentParts,
-    private readonly mapped: { unmap(): void },
-  ) {
+  constructor({ file, mapping, space, lead }: SegmentParts<Mapped>) {
     this.file = file;
+    this.mapping = mapping;
     this.space = space;
     this.lead = lead;
   }
@@ -75,6 +112,6 @@ export abstract class MappedSegment implements SegmentWriter {
 
   #unmap(): void {
     this.lead.close();
-    this.mapped.unmap();
+    this.mapping.unmap();
   }
 }

@@ -133,10 +133,10 @@ export class PrefaultLead {
 
   /** The same without what is before them, and not where they are dear. */
   #advanceCheap(cost: HugePageCost, from: number, wanted: number, start?: number): boolean {
-    if (start !== undefined && cost.isDear(this.#now())) return false;
+    const begins = start !== undefined;
+    if (begins && (cost.isDear(this.#now()) || this.#mapping.open?.() === false)) return false;
     const end = hugePageEnd(Math.max(wanted, from + 1));
     this.#space.reach(end);
-    if (start !== undefined && this.#mapping.open?.() === false) return false;
     const to = this.#reserve(from, end);
     if (to === undefined) return false;
     if (start !== undefined) this.#hugePages.begin(start);
