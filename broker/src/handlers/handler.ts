@@ -1,4 +1,5 @@
 import type { Api, ByteChunks } from '@millrace/protocol';
+import type { MaybePromise } from '../maybe-promise.js';
 import type { OutboundPart } from '../net/outbound-queue.js';
 import type { RequestContext } from './context.js';
 
@@ -24,7 +25,7 @@ export interface Handler<Request, Response> {
     request: Request,
     payload: ByteChunks,
     context: RequestContext,
-  ): Reply<Response> | undefined | Promise<Reply<Response> | undefined>;
+  ): MaybePromise<Reply<Response> | undefined>;
 }
 
 /** A handler whose message types do not matter to who calls it. */

@@ -6,6 +6,9 @@ import type {
   ProduceResponse,
   ProduceResult,
 } from '@millrace/protocol';
+import { andThen } from '../maybe-promise.js';
+import type { MaybePromise } from '../maybe-promise.js';
+import type { AppendResult } from '../topics/partition.js';
 import { refuseInternalTopic } from '../topics/internal-topics.js';
 import type { RequestContext } from './context.js';
 import { findPartition } from './find-partition.js';
@@ -16,7 +19,7 @@ import type { HandlerServices } from './services.js';
 
 /**
  * Appends batches. All appends of a request begin before `handle` returns, so what one connection
- * sends reaches each log in the order in which it was sent.
+ * sends reaches each log in the order in which it was sent. Where nothing is waited for, it is all done then.
  */
 export class ProduceHandler implements Handler<ProduceRequest, ProduceResponse> {
   readonly api = produceApi;
@@ -24,11 +27,11 @@ export class ProduceHandler implements Handler<ProduceRequest, ProduceResponse> 
 
   constructor(private readonly services: HandlerServices) {}
 
-  async handle(
+  handle(
     request: ProduceRequest,
     payload: ByteChunks,
     context: RequestContext,
-  ): Promise<Reply<ProduceResponse> | undefined> {
+  ): MaybePromise<Reply<ProduceResponse> | undefined> {
     const { entries, acks, timeoutMs } = request;
     const { counters } = this.services;
     const given = context.receivedAtMs + timeoutMs;
@@ -41,65 +44,67 @@ export class ProduceHandler implements Handler<ProduceRequest, ProduceResponse> 
     }
     counters.produceEntries += entries.length;
     counters.produceBytes += payload.length;
-    const [only] = entries;
-    let results: ProduceResult[];
-    if (only !== undefined && entries.length === 1) {
-      results = [await this.#append(only, payload, acks)];
-    } else {
-      results = await this.#appendAll(request, payload);
-    }
-    if (acks !== 0) return reply({ entries: results });
-    this.#refuseSilentFailure(results);
-    return undefined;
+    return andThen(this.#appendAll(request, payload), (results) => {
+      if (acks !== 0) return reply({ entries: results });
+      this.#refuseSilentFailure(results);
+      return undefined;
+    });
   }
 
-  #appendAll({ entries, acks }: ProduceRequest, payload: ByteChunks): Promise<ProduceResult[]> {
+  #appendAll(
+    { entries, acks }: ProduceRequest,
+    payload: ByteChunks,
+  ): MaybePromise<readonly ProduceResult[]> {
+    const results: ProduceResult[] = [];
+    const pending: Promise<void>[] = [];
     let position = 0;
-    const results = entries.map((entry) => {
+    for (const [index, entry] of entries.entries()) {
       const start = position;
       position += entry.byteLength;
-      return this.#append(entry, payload.slice(start, position), acks);
-    });
-    return Promise.all(results);
+      const result = this.#append(entry, payload.slice(start, position), acks);
+      const put = (done: ProduceResult): void => void (results[index] = done);
+      if (result instanceof Promise) pending.push(result.then(put));
+      else put(result);
+    }
+    return pending.length === 0 ? results : Promise.all(pending).then(() => results);
   }
 
-  /** Runs up to the append without a pause; never rejects. */
-  async #append(
+  /** Runs up to the append without a pause; never throws or rejects. */
+  #append(
     entry: ProduceEntry,
     batches: ByteChunks,
     acks: ProduceRequest['acks'],
-  ): Promise<ProduceResult> {
-    const { topicId, partition } = entry;
-    const { counters, logger, storage } = this.services;
+  ): MaybePromise<ProduceResult> {
+    const { storage } = this.services;
     try {
       const found = findPartition(storage.topics, entry);
       refuseInternalTopic(found.topicName, 'be produced to');
       storage.disk.require(`append to ${found.name}`);
-      const appended = await found.append(batches, acks);
-      const { baseOffset, logAppendTimeMs, logStartOffset } = appended;
-      return {
-        topicId,
-        partition,
-        errorCode: 0,
-        errorMessage: null,
-        baseOffset,
-        logAppendTimeMs,
-        logStartOffset,
-      };
+      const appended = found.appendAtOnce(batches, acks);
+      if (!(appended instanceof Promise)) return appendedRow(entry, appended);
+      return appended.then(
+        (done) => appendedRow(entry, done),
+        (error: unknown) => this.#failedRow(entry, error),
+      );
     } catch (error) {
-      counters.produceEntriesFailed += 1;
-      const what = `append to partition ${partition} of ${topicId}`;
-      const { errorCode, errorMessage } = rowFailure(error, what, logger);
-      return {
-        topicId,
-        partition,
-        errorCode,
-        errorMessage,
-        baseOffset: -1,
-        logAppendTimeMs: -1,
-        logStartOffset: -1,
-      };
+      return this.#failedRow(entry, error);
     }
+  }
+
+  #failedRow({ topicId, partition }: ProduceEntry, error: unknown): ProduceResult {
+    const { counters, logger } = this.services;
+    counters.produceEntriesFailed += 1;
+    const what = `append to partition ${partition} of ${topicId}`;
+    const { errorCode, errorMessage } = rowFailure(error, what, logger);
+    return {
+      topicId,
+      partition,
+      errorCode,
+      errorMessage,
+      baseOffset: -1,
+      logAppendTimeMs: -1,
+      logStartOffset: -1,
+    };
   }
 
   /** Nobody reads the results of `acks=0`: as in Kafka, a failure closes the connection. */
@@ -111,6 +116,19 @@ export class ProduceHandler implements Handler<ProduceRequest, ProduceResponse> 
       `produce with acks=0 to partition ${partition} of ${topicId}: ${errorMessage ?? ''}`,
     );
   }
+}
+
+function appendedRow({ topicId, partition }: ProduceEntry, appended: AppendResult): ProduceResult {
+  const { baseOffset, logAppendTimeMs, logStartOffset } = appended;
+  return {
+    topicId,
+    partition,
+    errorCode: 0,
+    errorMessage: null,
+    baseOffset,
+    logAppendTimeMs,
+    logStartOffset,
+  };
 }
 
 function lengthProblem(

@@ -3,7 +3,7 @@ import { ProtocolError } from '@millrace/protocol';
 import type { CutReason } from '../counters.js';
 import type { ConnectionContext, Wait } from '../handlers/context.js';
 import { ConnectionFatalError } from '../handlers/handler.js';
-import type { WireDecoder, WireProtocol } from '../wire/wire-protocol.js';
+import type { WireDecoder, WireProtocol, WireReply } from '../wire/wire-protocol.js';
 import { logCut, logFailure, logFatal } from './connection-log.js';
 import type { ConnectionOptions } from './connection-options.js';
 import type { Exchange, Waiting } from './exchange.js';
@@ -168,7 +168,7 @@ export class Connection<Frame> implements ConnectionContext, MemoryUser {
       const waiting = this.#receive(frame, lease);
       lease = others;
       if (this.#backlog.length > 0 || this.#isBusy()) this.#backlog.push(waiting);
-      else void this.#serve(waiting);
+      else this.#serve(waiting);
     }
     const full = this.#isFull();
     if (full || frames.length > 0) memory.frameEnded(this);
@@ -221,9 +221,10 @@ export class Connection<Frame> implements ConnectionContext, MemoryUser {
     while (served < this.#backlog.length && !this.#isBusy()) {
       const waiting = this.#backlog[served];
       served += 1;
-      if (waiting !== undefined) void this.#serve(waiting);
+      if (waiting !== undefined) this.#serve(waiting);
     }
     if (served > 0) this.#backlog = this.#backlog.slice(served);
+    if (this.#closing) this.#endWhenDone();
     if (this.#closing || this.#isFull()) return;
     if (this.#wasFull) this.#frameSinceMs = performance.now();
     this.#wasFull = false;
@@ -232,8 +233,9 @@ export class Connection<Frame> implements ConnectionContext, MemoryUser {
     this.#socket.resume();
   }
 
-  async #serve({ received, lease }: Waiting<Frame>): Promise<void> {
-    const { frame, decodedBytes } = received;
+  /** Most requests are answered when this returns; what happens when one is, is for the caller then. */
+  #serve(waiting: Waiting<Frame>): void {
+    const { frame, sharesMemory } = waiting.received;
     const receivedAtMs = performance.now();
     const exchange: Exchange<Frame> = {
       frame,
@@ -243,11 +245,28 @@ export class Connection<Frame> implements ConnectionContext, MemoryUser {
       wantsAnswer: true,
       answered: false,
     };
-    this.#exchanges.add(exchange);
-    const { memory } = this.#options;
-    if (received.sharesMemory) memory.serving();
     try {
-      const reply = await this.#protocol.serve(frame, exchange);
+      const reply = this.#protocol.serve(frame, exchange);
+      if (reply instanceof Promise) {
+        this.#exchanges.add(exchange);
+        if (sharesMemory) this.#options.memory.serving();
+        void this.#serveLater(waiting, exchange, reply);
+        return;
+      }
+      if (reply !== undefined) this.#queue.push(reply.head, reply.body);
+    } catch (error) {
+      this.#onFatal(error);
+    }
+    this.#letGo(waiting);
+  }
+
+  async #serveLater(
+    waiting: Waiting<Frame>,
+    exchange: Exchange<Frame>,
+    pending: Promise<WireReply | undefined>,
+  ): Promise<void> {
+    try {
+      const reply = await pending;
       this.#exchanges.delete(exchange);
       if (reply !== undefined) {
         if (exchange.answered) releaseParts(reply.body);
@@ -257,11 +276,15 @@ export class Connection<Frame> implements ConnectionContext, MemoryUser {
       this.#exchanges.delete(exchange);
       this.#onFatal(error);
     }
-    if (received.sharesMemory) memory.served();
-    release(lease);
-    memory.give(this, decodedBytes);
+    if (waiting.received.sharesMemory) this.#options.memory.served();
+    this.#letGo(waiting);
     if (this.#paused) this.#resumeWhenRoom();
     if (this.#closing) this.#endWhenDone();
+  }
+
+  #letGo({ received, lease }: Waiting<Frame>): void {
+    release(lease);
+    this.#options.memory.give(this, received.decodedBytes);
   }
 
   #onFatal(error: unknown): void {
@@ -310,10 +333,7 @@ export class Connection<Frame> implements ConnectionContext, MemoryUser {
   readonly #onClose = (): void => {
     this.#stopReceiving();
     this.#ended = true;
-    for (const { received, lease } of this.#backlog) {
-      release(lease);
-      this.#options.memory.give(this, received.decodedBytes);
-    }
+    for (const waiting of this.#backlog) this.#letGo(waiting);
     this.#backlog = [];
     this.#queue.close();
     for (const wait of this.waits) wait.cancel();

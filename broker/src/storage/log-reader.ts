@@ -2,10 +2,12 @@ import { ProtocolError, RecordBatchView } from '@millrace/protocol';
 import type { ScannedBatch } from './batch-scanner.js';
 import type { ListedSegment } from './compaction/listed-segments.js';
 import type { EpochHistory } from './epoch-history.js';
+import { andThen } from '../maybe-promise.js';
+import type { MaybePromise } from '../maybe-promise.js';
 import { CorruptLogError } from './errors.js';
 import type { FileRegion, LogRegion } from './file-region.js';
 import { indexAfter } from './segment-search.js';
-import type { Segment } from './segment.js';
+import type { LocatedBatch, Segment } from './segment.js';
 import { MAX_STORED_BATCH_BYTES } from './storage-config.js';
 import { nextTurn, warmIfCold } from './warm-up.js';
 
@@ -45,38 +47,68 @@ function visibleBytes(segment: Segment, end: VisibleEnd): number {
   return segment.baseOffset < end.segment.baseOffset ? segment.sizeBytes : 0;
 }
 
+/** What is asked of {@link readRegion}. */
+export interface RegionWish {
+  readonly offset: number;
+  readonly maxBytes: number;
+  /** The first batch in any case, however large it is. */
+  readonly atLeastOne: boolean;
+}
+
 /**
- * Whole batches from the one that holds `offset`, or the first after it, up to `maxBytes`; undefined
- * when nothing visible is there, or the first batch does not fit and need not.
- * @throws ProtocolError CORRUPT_LOG
+ * Whole batches from the one that holds the offset, or the first after it, up to `maxBytes`; undefined
+ * when nothing visible is there, or the first batch does not fit and need not. They are there at once
+ * where memory tells their place, as for whoever follows the end of the log.
+ * @throws ProtocolError CORRUPT_LOG, at once or by the promise.
  */
-export async function readRegion(
-  view: LogView,
-  offset: number,
-  maxBytes: number,
-  atLeastOne: boolean,
-): Promise<LogRegion | undefined> {
+export function readRegion(view: LogView, wish: RegionWish): MaybePromise<LogRegion | undefined> {
   const { segments, end } = view;
-  if (end === undefined || offset >= end.offset) return undefined;
-  let from = offset;
-  for (const segment of segments.slice(floorSegment(segments, offset))) {
-    if (segment.baseOffset > from && !isGap(view, from, segment.baseOffset)) {
-      throw missing(segment, from);
-    }
-    from = Math.max(from, segment.baseOffset);
-    const limit = visibleBytes(segment, end);
-    if (limit === 0) continue;
-    const gapless = segment.baseOffset >= view.cleanedTo;
-    const first = await segment.locate(offset, limit, gapless);
-    if (first === undefined) continue;
-    const region = await segment.region(first.position, limit, maxBytes, atLeastOne);
+  if (end === undefined || wish.offset >= end.offset) return undefined;
+  const first = floorSegment(segments, wish.offset);
+  return readFrom({ ...view, end }, first, wish, wish.offset);
+}
+
+interface NonEmptyView extends LogView {
+  readonly end: VisibleEnd;
+}
+
+/** @param from the offset that the segment at `index` has to begin with, unless there is a gap. */
+function readFrom(
+  view: NonEmptyView,
+  index: number,
+  wish: RegionWish,
+  from: number,
+): MaybePromise<LogRegion | undefined> {
+  const segment = view.segments[index];
+  if (segment === undefined) return undefined;
+  if (segment.baseOffset > from && !isGap(view, from, segment.baseOffset)) {
+    throw missing(segment, from);
+  }
+  const next = (): MaybePromise<LogRegion | undefined> =>
+    readFrom(view, index + 1, wish, Math.max(from, segment.baseOffset));
+  const limit = visibleBytes(segment, view.end);
+  if (limit === 0) return next();
+  const gapless = segment.baseOffset >= view.cleanedTo;
+  return andThen(segment.locate(wish.offset, limit, gapless), (first) =>
+    first === undefined ? next() : regionIn(view, segment, first, limit, wish),
+  );
+}
+
+function regionIn(
+  view: NonEmptyView,
+  segment: Segment,
+  { position, firstOffset }: LocatedBatch,
+  limit: number,
+  { maxBytes, atLeastOne }: RegionWish,
+): MaybePromise<LogRegion | undefined> {
+  const { cleanedTo, end } = view;
+  return andThen(segment.region(position, limit, maxBytes, atLeastOne), (region) => {
     if (region === undefined) return undefined;
     if (segment === end.segment && endOf(region) === limit) segment.remember(end.offset, limit);
-    const { firstOffset } = first;
-    const batches = { firstOffset, ...epochsOf(view, segment, gapless), gapless };
-    return Object.assign(region, { batches });
-  }
-  return undefined;
+    const gapless = segment.baseOffset >= cleanedTo;
+    const { lowestEpoch, highestEpoch } = epochsOf(view, segment, gapless);
+    return { ...region, batches: { firstOffset, lowestEpoch, highestEpoch, gapless } };
+  });
 }
 
 /** A segment is of one epoch, unless compaction has put several into one. */

@@ -1,4 +1,6 @@
 import type { BatchHeader, ByteChunks, ProtocolError } from '@millrace/protocol';
+import { andThen } from '../maybe-promise.js';
+import type { MaybePromise } from '../maybe-promise.js';
 import type { ListedSegment } from './compaction/listed-segments.js';
 import { writeDamage } from './damage.js';
 import { CorruptLogError, isPassing, SegmentGoneError, storageFailure } from './errors.js';
@@ -7,7 +9,7 @@ import type { LogEnvironment, LogOptions } from './log-environment.js';
 import { LogEnd } from './log-end.js';
 import type { AppendedAt } from './log-end.js';
 import { findTimestamp, outOfRange, readRegion } from './log-reader.js';
-import type { LogView, TimestampedOffset } from './log-reader.js';
+import type { LogView, RegionWish, TimestampedOffset } from './log-reader.js';
 import type { LogState } from './log-state.js';
 import { LogSync } from './log-sync.js';
 import type { LogTail } from './log-sync.js';
@@ -180,19 +182,22 @@ export class Log {
   }
 
   /**
-   * See {@link readRegion}.
+   * See {@link readRegion}; nothing is thrown at once.
    * @throws ProtocolError OFFSET_OUT_OF_RANGE, CORRUPT_LOG, STORAGE_ERROR
    */
-  async read(
-    offset: number,
-    maxBytes: number,
-    atLeastOne: boolean,
-  ): Promise<LogRegion | undefined> {
-    return this.#reading(`read of ${this.name} at offset ${offset}`, async () => {
-      if (offset < this.startOffset || offset > this.nextOffset) {
-        throw outOfRange(this.name, offset, this.startOffset, this.nextOffset);
-      }
-      const region = await readRegion(this.#view(), offset, maxBytes, atLeastOne);
+  read(offset: number, maxBytes: number, atLeastOne: boolean): MaybePromise<LogRegion | undefined> {
+    return this.#reading(
+      () => `read of ${this.name} at offset ${offset}`,
+      () => this.#readOnce({ offset, maxBytes, atLeastOne }),
+    );
+  }
+
+  #readOnce(wish: RegionWish): MaybePromise<LogRegion | undefined> {
+    const { offset } = wish;
+    if (offset < this.startOffset || offset > this.nextOffset) {
+      throw outOfRange(this.name, offset, this.startOffset, this.nextOffset);
+    }
+    return andThen(readRegion(this.#view(), wish), (region) => {
       // Also from within a gap before what is missing: there is data behind it, and it is gone.
       const isMissing = this.#state.missingFrom < Infinity && offset < this.dataEndOffset;
       if (region === undefined && isMissing && this.#damage !== undefined) throw this.#damage;
@@ -205,26 +210,34 @@ export class Log {
    * @throws ProtocolError CORRUPT_LOG, STORAGE_ERROR
    */
   async offsetForTimestamp(timestampMs: number): Promise<TimestampedOffset | undefined> {
-    return this.#reading(`search of ${this.name} for time ${timestampMs}`, () =>
-      findTimestamp(this.#view(), timestampMs),
+    return this.#reading(
+      () => `search of ${this.name} for time ${timestampMs}`,
+      () => findTimestamp(this.#view(), timestampMs),
     );
   }
 
   /** Reads, again where retention or compaction took the segment that was being read. */
-  async #reading<Result>(what: string, read: () => Promise<Result>): Promise<Result> {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await read();
-      } catch (error) {
-        // Before a log is called damaged it is looked at twice.
-        const doubted = error instanceof CorruptLogError && attempt === 1;
-        const again = error instanceof SegmentGoneError && attempt < MAX_READ_ATTEMPTS;
-        if (!again && !doubted) {
-          if (error instanceof CorruptLogError) this.noticeDamage(error);
-          throw storageFailure(what, error);
-        }
-        await this.#list.swapped();
+  #reading<Result>(
+    what: () => string,
+    read: () => MaybePromise<Result>,
+    attempt = 1,
+  ): MaybePromise<Result> {
+    const failed = async (error: unknown): Promise<Result> => {
+      // Before a log is called damaged it is looked at twice.
+      const doubted = error instanceof CorruptLogError && attempt === 1;
+      const again = error instanceof SegmentGoneError && attempt < MAX_READ_ATTEMPTS;
+      if (!again && !doubted) {
+        if (error instanceof CorruptLogError) this.noticeDamage(error);
+        throw storageFailure(what(), error);
       }
+      await this.#list.swapped();
+      return this.#reading(what, read, attempt + 1);
+    };
+    try {
+      const result = read();
+      return result instanceof Promise ? result.catch(failed) : result;
+    } catch (error) {
+      return failed(error);
     }
   }
 

@@ -3,11 +3,14 @@ import { join } from 'node:path';
 import type { ProtocolError } from '@millrace/protocol';
 import type { ScannedBatch } from './batch-scanner.js';
 import { walkBatches } from './batch-walk.js';
+import { andThen } from '../maybe-promise.js';
+import type { MaybePromise } from '../maybe-promise.js';
 import { CorruptLogError, SegmentGoneError } from './errors.js';
 import type { FileRegion } from './file-region.js';
 import type { LogEnvironment } from './log-environment.js';
 import { readIndexFile, readLastIndexEntry } from './index-file.js';
 import { OffsetIndex } from './offset-index.js';
+import type { IndexEntry } from './offset-index.js';
 import type { StorageFile } from './persistence/file.js';
 import { RememberedPositions } from './remembered-positions.js';
 import { indexFileName, logFileName } from './segment-name.js';
@@ -149,7 +152,7 @@ export class Segment {
   }
 
   /** The index: of the appender, from the cache, from its file, or rebuilt from the log. */
-  index(): OffsetIndex | Promise<OffsetIndex> {
+  index(): MaybePromise<OffsetIndex> {
     this.#checkThere();
     return (
       this.#live?.index ??
@@ -164,20 +167,30 @@ export class Segment {
 
   /**
    * The batch that holds `offset` or, after a gap, the first beyond it; undefined when the segment ends
-   * before. `end` is where the visible data ends.
+   * before. `end` is where the visible data ends. It is there at once where memory tells it.
    *
    * Base offsets are not covered by the checksums of batches. Those walked over are compared with the
    * index, which has its own, and with each other.
    * @param gapless each batch begins behind the one before; false where compaction may have been.
    * @throws ProtocolError CORRUPT_LOG when the batches end before `end`, or do not follow each other.
    */
-  async locate(offset: number, end: number, gapless = false): Promise<LocatedBatch | undefined> {
+  locate(offset: number, end: number, gapless = false): MaybePromise<LocatedBatch | undefined> {
     if (offset <= this.baseOffset && gapless) return at(0, this.baseOffset, end);
     const remembered = this.#positions.get(offset);
     if (remembered !== undefined) return at(remembered, offset, end);
-    const index = await this.index();
-    const entry = index.floorOffset(offset);
-    if (entry?.offset === offset) return at(entry.position, offset, end);
+    return andThen(this.index(), (index) => {
+      const entry = index.floorOffset(offset);
+      if (entry?.offset === offset) return at(entry.position, offset, end);
+      return this.#locateBehind(entry, offset, end, gapless);
+    });
+  }
+
+  async #locateBehind(
+    entry: IndexEntry | undefined,
+    offset: number,
+    end: number,
+    gapless: boolean,
+  ): Promise<LocatedBatch | undefined> {
     const from = entry?.position ?? 0;
     let walkedTo = Math.min(from, end);
     let least = entry?.offset ?? this.baseOffset;
@@ -199,14 +212,18 @@ export class Segment {
    * undefined when the first does not fit.
    * @throws ProtocolError CORRUPT_LOG when there is no batch at `position`, or the file was cut.
    */
-  async region(
+  region(
     position: number,
     end: number,
     maxBytes: number,
     atLeastOne: boolean,
-  ): Promise<FileRegion | undefined> {
-    const length = await this.#regionLength(position, end, maxBytes, atLeastOne);
-    if (length === 0) return undefined;
+  ): MaybePromise<FileRegion | undefined> {
+    return andThen(this.#regionLength(position, end, maxBytes, atLeastOne), (length) =>
+      length === 0 ? undefined : this.#regionOf(position, length),
+    );
+  }
+
+  #regionOf(position: number, length: number): FileRegion {
     const shared = this.acquire();
     try {
       this.#checkReaches(shared.file, position + length);
@@ -290,16 +307,27 @@ export class Segment {
     await writeFile(this.indexPath, index.encode(from), { flag: from === 0 ? 'w' : 'a' });
   }
 
-  async #regionLength(
+  #regionLength(
     position: number,
     end: number,
     maxBytes: number,
     atLeastOne: boolean,
-  ): Promise<number> {
+  ): MaybePromise<number> {
     if (end - position <= maxBytes) return end - position;
     const limit = position + maxBytes;
-    const boundary = (await this.index()).floorPosition(limit)?.position ?? 0;
-    if (boundary > position) return boundary - position;
+    return andThen(this.index(), (index) => {
+      const boundary = index.floorPosition(limit)?.position ?? 0;
+      if (boundary > position) return boundary - position;
+      return this.#walkedLength(position, end, limit, atLeastOne);
+    });
+  }
+
+  async #walkedLength(
+    position: number,
+    end: number,
+    limit: number,
+    atLeastOne: boolean,
+  ): Promise<number> {
     let length = 0;
     await this.#walk(position, end, ({ position: at, header }) => {
       const reached = at + header.sizeBytes;

@@ -1,5 +1,7 @@
 import { inspectBatches, ProtocolError, stampAppendTime } from '@millrace/protocol';
 import type { BatchHeader, ByteChunks, PartitionState } from '@millrace/protocol';
+import { andThen } from '../maybe-promise.js';
+import type { MaybePromise } from '../maybe-promise.js';
 import type { LogRegion } from '../storage/file-region.js';
 import type { Log } from '../storage/log.js';
 import type { LogEnvironment } from '../storage/log-environment.js';
@@ -21,6 +23,8 @@ export interface AppendResult {
 
 /** One partition of a topic: what handlers append to and read from. */
 export class Partition {
+  /** `topic-partition`. */
+  readonly name: string;
   #log: Log | undefined;
   #problem: ProtocolError | undefined;
   readonly #listeners = new Set<() => void>();
@@ -33,7 +37,9 @@ export class Partition {
     readonly index: number,
     private config: TopicConfig,
     private readonly environment: LogEnvironment,
-  ) {}
+  ) {
+    this.name = `${topicName}-${index}`;
+  }
 
   /** Gives the partition its log; until then, and without one, it is offline. */
   attach(log: Log): void {
@@ -49,10 +55,6 @@ export class Partition {
   /** Takes the partition offline: its log cannot be used. */
   refuse(problem: ProtocolError): void {
     this.#problem = problem;
-  }
-
-  get name(): string {
-    return `${this.topicName}-${this.index}`;
   }
 
   get log(): Log | undefined {
@@ -108,21 +110,22 @@ export class Partition {
    * @throws ProtocolError by the returned promise.
    */
   async append(bytes: ByteChunks, acks: Acks): Promise<AppendResult> {
+    return this.appendAtOnce(bytes, acks);
+  }
+
+  /**
+   * {@link append}, whose result is there at once where nothing is waited for.
+   * @throws ProtocolError at once or by the promise.
+   */
+  appendAtOnce(bytes: ByteChunks, acks: Acks): MaybePromise<AppendResult> {
     const log = this.#usableLog();
     const batch = this.#inspect(bytes);
     const keyed = this.#checkKeys(bytes, batch);
     const appended =
       keyed === undefined && this.#queue === undefined && log.canAppend(batch.recordCount)
         ? this.#appendNow(log, bytes, batch)
-        : await this.#appendInTurn(log, bytes, batch, keyed);
-    if (acks === -1 && this.environment.config.durability === 'fsync') {
-      await log.waitForSync(appended.endLsn);
-    }
-    return {
-      baseOffset: appended.baseOffset,
-      logAppendTimeMs: appended.appendTimeMs ?? -1,
-      logStartOffset: log.startOffset,
-    };
+        : this.#appendInTurn(log, bytes, batch, keyed);
+    return andThen(appended, (done) => this.#acknowledge(log, done, acks));
   }
 
   /** See {@link Log.read}. */
@@ -131,7 +134,20 @@ export class Partition {
     maxBytes: number,
     atLeastOne: boolean,
   ): Promise<LogRegion | undefined> {
-    return this.#orWhyGone(this.#openLog().read(offset, maxBytes, atLeastOne));
+    return this.readAtOnce(offset, maxBytes, atLeastOne);
+  }
+
+  /**
+   * {@link read}, whose result is there at once where memory tells it.
+   * @throws ProtocolError at once or by the promise.
+   */
+  readAtOnce(
+    offset: number,
+    maxBytes: number,
+    atLeastOne: boolean,
+  ): MaybePromise<LogRegion | undefined> {
+    const region = this.#openLog().read(offset, maxBytes, atLeastOne);
+    return region instanceof Promise ? this.#orWhyGone(region) : region;
   }
 
   /**
@@ -234,6 +250,18 @@ export class Partition {
     if (cleanupPolicy === 'delete') return undefined;
     const batch = { bytes, header, partition: this.name, maxMessageBytes };
     return checkKeys(batch, this.environment.nullKeys ?? inlineFinder);
+  }
+
+  /** As soon as it is as durable as `acks` asks. */
+  #acknowledge(log: Log, appended: AppendedAt, acks: Acks): MaybePromise<AppendResult> {
+    const { baseOffset, appendTimeMs = -1, endLsn } = appended;
+    const result = (): AppendResult => ({
+      baseOffset,
+      logAppendTimeMs: appendTimeMs,
+      logStartOffset: log.startOffset,
+    });
+    if (acks !== -1 || this.environment.config.durability !== 'fsync') return result();
+    return log.waitForSync(endLsn).then(result);
   }
 
   #appendNow(log: Log, bytes: ByteChunks, batch: BatchHeader): AppendedAt {

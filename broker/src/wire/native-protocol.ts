@@ -15,6 +15,8 @@ import type { RequestContext } from '../handlers/context.js';
 import type { AnyHandler, Reply } from '../handlers/handler.js';
 import { ConnectionFatalError } from '../handlers/handler.js';
 import { releaseParts } from '../net/outbound-queue.js';
+import { andThen } from '../maybe-promise.js';
+import type { MaybePromise } from '../maybe-promise.js';
 import type { Received, WireDecoder, WireProtocol, WireReply } from './wire-protocol.js';
 
 export interface NativeProtocolOptions {
@@ -67,24 +69,49 @@ export class NativeProtocol implements WireProtocol<NativeFrame> {
     return { frame: without, sharesMemory: false, decodedBytes };
   }
 
-  async serve(frame: NativeFrame, context: RequestContext): Promise<WireReply | undefined> {
+  serve(frame: NativeFrame, context: RequestContext): MaybePromise<WireReply | undefined> {
     const route = this.#routes.get(frame.apiKey);
     const counters = route?.counters ?? this.#options.counters.unknownApi;
     counters.requests += 1;
     try {
-      const api = apiOfRequest(frame);
-      if (route === undefined) throw notServed(api);
-      if (frame.droppedPayloadBytes !== undefined) {
-        throw unwantedPayload(api, frame.droppedPayloadBytes);
-      }
-      const request = api.decodeRequest(frame.fields);
-      const pending = route.handler.handle(request, frame.payload, context);
-      const reply = pending instanceof Promise ? await pending : pending;
-      return reply === undefined ? undefined : encodeReply(api, frame.correlationId, reply);
+      const reply = this.#handle(route, frame, context);
+      if (reply instanceof Promise) return this.#answered(reply, frame, counters, context);
+      observe(counters, context);
+      return reply;
+    } catch (error) {
+      observe(counters, context);
+      return this.#errorReply(frame, error, counters, context);
+    }
+  }
+
+  #handle(
+    route: Route | undefined,
+    frame: NativeFrame,
+    context: RequestContext,
+  ): MaybePromise<WireReply | undefined> {
+    const api = apiOfRequest(frame);
+    if (route === undefined) throw notServed(api);
+    if (frame.droppedPayloadBytes !== undefined) {
+      throw unwantedPayload(api, frame.droppedPayloadBytes);
+    }
+    const request = api.decodeRequest(frame.fields);
+    return andThen(route.handler.handle(request, frame.payload, context), (reply) =>
+      reply === undefined ? undefined : encodeReply(api, frame.correlationId, reply),
+    );
+  }
+
+  async #answered(
+    reply: Promise<WireReply | undefined>,
+    frame: NativeFrame,
+    counters: ApiCounters,
+    context: RequestContext,
+  ): Promise<WireReply | undefined> {
+    try {
+      return await reply;
     } catch (error) {
       return this.#errorReply(frame, error, counters, context);
     } finally {
-      counters.latency.observe(performance.now() - context.receivedAtMs);
+      observe(counters, context);
     }
   }
 
@@ -130,6 +157,10 @@ export class NativeProtocol implements WireProtocol<NativeFrame> {
     logger.error({ err: error, client, apiKey, correlationId }, 'a handler failed');
     return new ProtocolError('UNKNOWN_SERVER_ERROR');
   }
+}
+
+function observe({ latency }: ApiCounters, { receivedAtMs }: RequestContext): void {
+  latency.observe(performance.now() - receivedAtMs);
 }
 
 /** Encodes a reply; when that fails, what it holds is released. */

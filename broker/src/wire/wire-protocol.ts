@@ -1,4 +1,5 @@
 import type { ProtocolError } from '@millrace/protocol';
+import type { MaybePromise } from '../maybe-promise.js';
 import type { RequestContext } from '../handlers/context.js';
 import type { OutboundPart } from '../net/outbound-queue.js';
 
@@ -42,10 +43,10 @@ export interface WireProtocol<Frame> {
    * Serves one request. Handlers run synchronously up to their first wait, so requests reach the
    * log in the order of these calls.
    *
-   * Resolves to undefined when there is nothing to answer.
-   * @throws ConnectionFatalError when the connection must be closed; nothing else.
+   * Undefined when there is nothing to answer.
+   * @throws ConnectionFatalError when the connection must be closed, at once or by the promise; nothing else.
    */
-  serve(frame: Frame, context: RequestContext): Promise<WireReply | undefined>;
+  serve(frame: Frame, context: RequestContext): MaybePromise<WireReply | undefined>;
   /** The answer to a request that took too long. */
   timeoutReply(frame: Frame): Buffer;
   /** The last words to a client whose stream makes no sense, or that is not let in. */

@@ -20,8 +20,8 @@ class FakePartition {
   open = 0;
   released = 0;
   problem: Error | undefined;
-  /** Set to make reads wait. */
-  gate: Promise<void> = Promise.resolve();
+  /** Set to make reads wait; by default they are there at once. */
+  gate: Promise<void> | undefined;
 
   constructor(
     public highWatermark: number,
@@ -53,12 +53,16 @@ class FakePartition {
     return () => this.listeners.delete(listener);
   }
 
-  async read(
+  readAtOnce(
     offset: number,
     maxBytes: number,
     atLeastOne: boolean,
-  ): Promise<FileRegion | undefined> {
-    await this.gate;
+  ): FileRegion | undefined | Promise<FileRegion | undefined> {
+    const read = (): FileRegion | undefined => this.#read(offset, maxBytes, atLeastOne);
+    return this.gate === undefined ? read() : this.gate.then(read);
+  }
+
+  #read(offset: number, maxBytes: number, atLeastOne: boolean): FileRegion | undefined {
     if (this.problem !== undefined) throw this.problem;
     if (offset > this.highWatermark) throw new ProtocolError('OFFSET_OUT_OF_RANGE');
     const there = this.empty ? 0 : this.highWatermark - offset;
@@ -107,8 +111,21 @@ function request(rows: number, more: Partial<FetchRequest> = {}): FetchRequest {
   return { maxWaitMs: 0, minBytes: 1, maxBytes: 1_000, entries, ...more };
 }
 
-describe('bytes among rows', () => {
+/** What is read from memory is there at once; what is looked up on the disk comes later. */
+describe.each([
+  ['at once', () => false],
+  ['later', () => true],
+  ['some at once and some later', (made: number) => made % 2 === 1],
+] as const)('bytes among rows that are read %s', (_name, isLater) => {
   const LARGE_BYTES = 10_000;
+  let made = 0;
+
+  function partitionOf(count: number, batchBytes?: number): FakePartition {
+    const partition = new FakePartition(count, batchBytes);
+    if (isLater(made)) partition.gate = Promise.resolve();
+    made += 1;
+    return partition;
+  }
 
   test.each([
     ['are shared evenly', [50, 50], 1_000_000, [500_000, 500_000]],
@@ -119,7 +136,7 @@ describe('bytes among rows', () => {
     ['too few for a batch each go to the first', [1, 1, 1], 20_000, [10_000, 10_000, 0]],
     ['fewer than a batch still give the first one', [5, 5], 10, [10_000, 0]],
   ] as const)('%s', async (_name, stored, maxBytes, expected) => {
-    const partitions = stored.map((count) => new FakePartition(count, LARGE_BYTES));
+    const partitions = stored.map((count) => partitionOf(count, LARGE_BYTES));
     const { handler, context } = setUp(partitions, { maxFetchBytes: 10_000_000 });
     const wish = request(stored.length, { maxBytes });
     const entries = wish.entries.map((entry) => ({ ...entry, maxBytes: 10_000_000 }));
@@ -131,7 +148,7 @@ describe('bytes among rows', () => {
   });
 
   test('end with the first batch that they do not suffice for, and nothing is read behind it', async () => {
-    const partitions = [new FakePartition(1), new FakePartition(1, 5_000), new FakePartition(1)];
+    const partitions = [partitionOf(1), partitionOf(1, 5_000), partitionOf(1)];
     const { handler, context } = setUp(partitions);
     const answer = await handler.handle(request(3, { maxBytes: 1_000 }), ByteChunks.empty, context);
     expect(answer?.response.entries.map(({ byteLength }) => byteLength)).toEqual([100, 0, 0]);
@@ -140,7 +157,7 @@ describe('bytes among rows', () => {
   });
 
   test('go on behind a row whose own bound is too small for its batch', async () => {
-    const partitions = [new FakePartition(1), new FakePartition(1, 5_000), new FakePartition(1)];
+    const partitions = [partitionOf(1), partitionOf(1, 5_000), partitionOf(1)];
     const { handler, context } = setUp(partitions);
     const wish = request(3, { maxBytes: 10_000 });
     const entries = wish.entries.map((entry) => ({ ...entry, maxBytes: 1_000 }));
@@ -149,7 +166,7 @@ describe('bytes among rows', () => {
   });
 
   test('are not kept for rows that only seemed to have something', async () => {
-    const partitions = [50, 50, 50].map((count) => new FakePartition(count));
+    const partitions = [50, 50, 50].map((count) => partitionOf(count));
     for (const partition of partitions.slice(0, 2)) partition.empty = true;
     const { handler, context } = setUp(partitions);
     const answer = await handler.handle(request(3), ByteChunks.empty, context);
@@ -157,17 +174,15 @@ describe('bytes among rows', () => {
   });
 
   test('are bounded by the broker whatever the client asks for', async () => {
-    const { handler, context } = setUp([new FakePartition(1_000)]);
+    const { handler, context } = setUp([partitionOf(1_000)]);
     const wish = request(1, { maxBytes: 1_000_000 });
     const entries = wish.entries.map((entry) => ({ ...entry, maxBytes: 1_000_000 }));
     const answer = await handler.handle({ ...wish, entries }, ByteChunks.empty, context);
     expect(answer?.response.entries[0]?.byteLength).toBe(10_000);
   });
-});
 
-describe('errors', () => {
-  test('are told in their row, at once, beside the data of the others', async () => {
-    const [bad, defect, good] = [new FakePartition(5), new FakePartition(5), new FakePartition(5)];
+  test('leave errors to their rows, beside the data of the others', async () => {
+    const [bad, defect, good] = [partitionOf(5), partitionOf(5), partitionOf(5)];
     bad.problem = new ProtocolError('CORRUPT_LOG', 'damaged');
     defect.problem = new TypeError('a defect');
     const { handler, context } = setUp([bad, defect, good]);
@@ -181,7 +196,7 @@ describe('errors', () => {
     expect(good.released).toBe(0);
   });
 
-  test('an unknown topic id has its own', async () => {
+  test('leave an error to a row of an unknown topic id', async () => {
     const { handler, context } = setUp([]);
     const entries = [{ topicId: 'b'.repeat(32), partition: 0, offset: 0, maxBytes: 1 }];
     const answer = await handler.handle(request(0, { entries }), ByteChunks.empty, context);

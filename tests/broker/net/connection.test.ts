@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import {
   apiVersionsApi,
+  DEFAULT_FRAME_LIMITS,
   fetchApi,
   listOffsetsApi,
   metadataApi,
@@ -9,6 +10,7 @@ import {
 } from '@millrace/protocol';
 import type { FetchRequest } from '@millrace/protocol';
 import { batchOf, until } from '../support/raw-client.js';
+import { GatedProtocol, requestOf, testListener } from '../support/listener.js';
 import type { RawClient } from '../support/raw-client.js';
 import { testBroker, testClient } from '../support/temporary.js';
 
@@ -76,6 +78,27 @@ describe('pipelined requests', () => {
     const client = await testClient(await testBroker({ maxInFlightRequestsPerConnection: 2 }));
     const ids = Array.from({ length: 500 }, () => client.post(apiVersionsApi, hello));
     for (const id of ids) await client.answerTo(apiVersionsApi, id);
+  });
+
+  test('beyond the bound are answered once each and in order, whether they wait or not', async () => {
+    const protocol = new GatedProtocol(DEFAULT_FRAME_LIMITS);
+    const limits = { maxInFlightRequestsPerConnection: 2 };
+    const { listener, client } = await testListener(protocol, { limits });
+    const sender = await client();
+    const ids = Array.from({ length: 500 }, (_, index) => index);
+    sender.write(Buffer.concat(ids.map((id) => requestOf(id, id % 7))));
+    await until(() => sender.frames.length >= 500);
+    expect(sender.frames.map(({ correlationId }) => correlationId)).toEqual(ids);
+    protocol.gate = new Promise((resolve) => setImmediate(resolve));
+    sender.write(Buffer.concat(ids.map((id) => requestOf(500 + id, id % 7))));
+    await until(() => protocol.served > 500);
+    // What came with the bytes that were read is answered before the end.
+    await listener.close(10_000);
+    await sender.closed;
+    const late = sender.frames.slice(500).map(({ correlationId }) => correlationId);
+    expect(late.sort((a, b) => a - b)).toEqual(ids.map((id) => 500 + id));
+    expect(protocol.served).toBe(1_000);
+    expect(listener.requestMemoryBytes).toBe(0);
   });
 
   test('of one produce request fail row by row', async () => {

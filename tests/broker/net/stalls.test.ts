@@ -95,7 +95,7 @@ test('an orderly end waits for what the client has not yet taken', async () => {
 
 test('a request with acks=0 that is not done in time ends the connection without a frame', async () => {
   const { logger, lines } = keepingLogger();
-  const partition = { append: () => new Promise(() => undefined) };
+  const partition = { appendAtOnce: () => new Promise(() => undefined) };
   const topic = { name: 't', partitions: [partition] };
   const counters = new BrokerCounters();
   const services = {

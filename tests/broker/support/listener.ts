@@ -18,8 +18,8 @@ const MiB = 1024 * KiB;
 /** Answers each frame when the test lets it; everything else is the broker's own. */
 export class GatedProtocol implements WireProtocol<Frame> {
   served = 0;
-  /** Requests wait for this before they are answered. */
-  gate: Promise<void> = Promise.resolve();
+  /** Requests with a payload wait for this before they are answered; the others, and by default all, for nothing. */
+  gate: Promise<void> | undefined;
   /** What follows the head of each answer. */
   body: readonly Buffer[] = [];
 
@@ -33,8 +33,12 @@ export class GatedProtocol implements WireProtocol<Frame> {
     return { frame, sharesMemory: frame.payload.length > 0, decodedBytes: 512 };
   }
 
-  async serve(frame: Frame): Promise<WireReply> {
-    if (frame.payload.length > 0) await this.gate;
+  serve(frame: Frame): WireReply | Promise<WireReply> {
+    const answer = (): WireReply => this.#answer(frame);
+    return frame.payload.length > 0 && this.gate !== undefined ? this.gate.then(answer) : answer();
+  }
+
+  #answer(frame: Frame): WireReply {
     this.served += 1;
     const bodyBytes = this.body.reduce((sum, { length }) => sum + length, 0);
     return { head: encodeFrame(frame, [0, null], bodyBytes), body: this.body };
