@@ -1,7 +1,8 @@
 /*
  * What this machine can do: the loops of a broker with nothing of a broker around them.
  *
- *   reference out WAY FILE CHUNK_BYTES    answers each request with the next chunk of a file
+ *   reference out WAY FILE CHUNK_BYTES [HOST]
+ *                                         answers each request with the next chunk of a file
  *                                         WAY: sendfile, mmap (mmap + send), copy (pread + send)
  *   reference in WAY FILE CAPACITY_BYTES  appends the payload of each request to a file
  *                                         WAY: write (recv + pwrite), mmap (recv + copy into a mapping)
@@ -10,7 +11,7 @@
  *                                         comes back: to these loops and to a broker alike
  *
  * Frames are those of millrace: u32 length, u32 header length, header, payload; big-endian. The loops
- * read no header. `out` and `in` listen on a free port of 127.0.0.1 and print it as JSON on a line, serve
+ * read no header. `out` and `in` listen on a free port of HOST, 127.0.0.1, print it as JSON on a line, serve
  * one connection, and print on a second line what that cost. `drive` prints what it moved, and in how
  * long, after the first WARM answers. Exit codes: 0 done, 1 a call failed, 2 wrong arguments.
  */
@@ -41,6 +42,7 @@
 #define ALLOCATE_BYTES (64u << 20)
 #define POPULATE_BYTES (4u << 20)
 #define MAX_HEADER_BYTES 4096
+#define LOOPBACK "127.0.0.1"
 #define MAX_FRAME_BYTES (256u << 20)
 /* What the receiver reads at a time, as large as a socket's buffer gets. */
 #define RECEIVE_BYTES (256u << 10)
@@ -122,8 +124,9 @@ static int64_t nextRequest(int fd) {
 }
 
 /* Listens on a free port, tells it, and takes one connection. */
-static int acceptOne(void) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+static int acceptOne(const char *host) {
+  struct sockaddr_in address = {.sin_family = AF_INET};
+  if (inet_pton(AF_INET, host, &address.sin_addr) != 1) refuse("HOST must be an IPv4 address", host);
   socklen_t length = sizeof address;
   int on = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
   if (listener < 0 || bind(listener, (struct sockaddr *)&address, length) < 0 ||
@@ -169,7 +172,7 @@ static void printCost(uint64_t payloadBytes, uint64_t copiedBytes) {
   printf("}}\n");
 }
 
-static int serveOut(const char *way, const char *path, const char *chunkText) {
+static int serveOut(const char *way, const char *path, const char *chunkText, const char *host) {
   int bySendfile = strcmp(way, "sendfile") == 0, byMapping = strcmp(way, "mmap") == 0;
   if (!bySendfile && !byMapping && strcmp(way, "copy") != 0)
     refuse("out goes by sendfile, mmap or copy", way);
@@ -184,7 +187,7 @@ static int serveOut(const char *way, const char *path, const char *chunkText) {
     fail("mmap");
   char *buffer = byMapping || bySendfile ? NULL : allocate(chunk);
   moved.name = bySendfile ? "sendfile" : "pread";
-  int fd = acceptOne();
+  int fd = acceptOne(host);
   uint32_t head = htonl(chunk);
   for (off_t position = 0; nextRequest(fd) >= 0; served += chunk) {
     if (position + chunk > size) position = 0;
@@ -223,7 +226,7 @@ static int serveIn(const char *way, const char *path, const char *capacityText) 
   char *buffer = allocate(bufferBytes);
   const unsigned char answer[8] = {0, 0, 0, 4};
   moved.name = "pwritev";
-  int fd = acceptOne();
+  int fd = acceptOne(LOOPBACK);
   for (int64_t length; (length = nextRequest(fd)) >= 0;) {
     uint64_t end = position + length;
     if (end > capacity) {
@@ -340,10 +343,11 @@ int main(int argc, char **argv) {
   /* None of these outlives who started it. */
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   const char *command = argc > 1 ? argv[1] : "";
-  if (argc == 5 && strcmp(command, "out") == 0) return serveOut(argv[2], argv[3], argv[4]);
+  if ((argc == 5 || argc == 6) && strcmp(command, "out") == 0)
+    return serveOut(argv[2], argv[3], argv[4], argc == 6 ? argv[5] : LOOPBACK);
   if (argc == 5 && strcmp(command, "in") == 0) return serveIn(argv[2], argv[3], argv[4]);
   if (argc == 8 && strcmp(command, "drive") == 0) return drive(argv + 2);
-  fprintf(stderr, "reference: usage: reference out sendfile|mmap|copy FILE CHUNK_BYTES | "
+  fprintf(stderr, "reference: usage: reference out sendfile|mmap|copy FILE CHUNK_BYTES [HOST] | "
                   "in write|mmap FILE CAPACITY_BYTES | drive HOST PORT FRAMES DEPTH WARM COUNT\n");
   return 2;
 }

@@ -61,7 +61,7 @@ const wayOf = (result: ResultFile, way: string, scatterGather?: boolean): unknow
 
 describe('over a pair of namespaces', () => {
   test(
-    'every way with scatter-gather on and off; nothing stays',
+    'every way with scatter-gather on and off, and as a card does; nothing stays',
     async () => {
       if (missing !== undefined) {
         skipped('zerocopy over a pair of namespaces', missing);
@@ -72,16 +72,17 @@ describe('over a pair of namespaces', () => {
       const { code, stderr, stdout } = await outcome;
       expect({ code, stderr }).toMatchObject({ code: 0 });
       const result = JSON.parse(stdout) as ResultFile;
-      expect(result.classic).toHaveLength(6);
+      expect(result.classic).toHaveLength(9);
       const measured = { rounds: 1, countedCopies: expect.any(Number) as unknown };
       for (const way of ['read+write', 'mmap+write', 'sendfile']) {
         for (const on of [true, false]) expect(wayOf(result, way, on)).toMatchObject({ measured });
+        const card = result.classic?.find((row) => row.way === way && row.segmentationOffload);
+        expect(card).toMatchObject({ scatterGather: true, measured });
       }
       expect(stderr).toContain('sendfile with scatter-gather DMA');
       expect(stderr).toContain('sendfile, SG off');
-      expect(result.notes).toContain(
-        'over veth between two network namespaces, segmentation offload off in all',
-      );
+      expect(stderr).toContain('sendfile, SG and TSO on');
+      expect(result.notes[0]).toContain('over veth between two network namespaces');
       expect(leftBehind(child.pid ?? 0)).toEqual([]);
     },
     TIMEOUT_MS,

@@ -31,7 +31,7 @@ export function zerocopyCommand(): Command {
       5,
     )
     .addOption(
-      sizeOption('--bytes <size>', 'what is served in each', 256 * 2 ** 20).argParser(
+      sizeOption('--bytes <size>', 'what is served in each', 512 * 2 ** 20).argParser(
         parsed(someBytes),
       ),
     )

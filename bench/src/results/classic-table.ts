@@ -25,11 +25,20 @@ export function classicTables(rows: readonly ClassicRow[]): readonly FigureTable
   const classic = { title, head, rows: four, verdict: undefined };
   const switched = rows.filter(({ scatterGather }) => scatterGather !== undefined);
   if (switched.length === 0) return [classic];
-  const matrix = switched.map((row) =>
-    told(`${row.way}, SG ${row.scatterGather === true ? 'on' : 'off'}`, row),
-  );
-  const every = 'The whole matrix: each way with scatter-gather (SG) on and off';
+  const matrix = switched.map((row) => told(`${row.way}, ${deviceName(row)}`, row));
+  const every =
+    'The whole matrix: each way with scatter-gather (SG) on and off, and with segmentation offload (TSO) ' +
+    'too, as a network card does';
   return [classic, { title: every, head, rows: matrix, verdict: undefined }];
+}
+
+/** What the sending device does, in the names of the matrix. */
+export function deviceName({
+  scatterGather,
+  segmentationOffload,
+}: Pick<ClassicRow, 'scatterGather' | 'segmentationOffload'>): string {
+  if (segmentationOffload === true) return 'SG and TSO on';
+  return `SG ${scatterGather === true ? 'on' : 'off'}`;
 }
 
 /** In the order of the table. */
@@ -37,9 +46,15 @@ const classicNames = ['read+write', 'mmap+write', 'sendfile', 'sendfile with sca
 
 /**
  * What a row is called in the classic table; undefined where it is not in it. The copies that it counts
- * for the first two ways are those with scatter-gather; sendfile it tells with and without.
+ * for the first two ways are those with scatter-gather; sendfile it tells with and without. Segmentation
+ * offload would be a second difference between those two.
  */
-function classicName({ scatterGather, way }: ClassicRow): string | undefined {
+function classicName({
+  scatterGather,
+  segmentationOffload,
+  way,
+}: ClassicRow): string | undefined {
+  if (segmentationOffload === true) return undefined;
   if (way !== 'sendfile') return scatterGather === false ? undefined : way;
   return scatterGather === true ? 'sendfile with scatter-gather DMA' : way;
 }

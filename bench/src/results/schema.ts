@@ -111,7 +111,10 @@ export interface Environment {
 /** A row of the classic table: theory beside measurement. */
 export interface ClassicRow {
   readonly way: string;
+  /** Undefined: on loopback. */
   readonly scatterGather: boolean | undefined;
+  /** With segmentation offload and the MTU of Ethernet, as a network card has them. Default: without. */
+  readonly segmentationOffload?: boolean | undefined;
   readonly chunkBytes: number;
   readonly theory: {
     readonly switches: number;

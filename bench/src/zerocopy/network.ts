@@ -7,9 +7,21 @@ const SERVER_ADDRESS = '192.0.2.1';
 const CLIENT_ADDRESS = '192.0.2.2';
 const DEVICE = 'veth0';
 /** The largest of veth: without segmentation offload the work for each packet would hide that of copying. */
-const MTU_BYTES = 65_535;
-/** Segmentation offloads, off in both states: with them on, scatter-gather would not be all that differs. */
-const OFFLOADS = ['tso', 'gso', 'gro'] as const;
+const MAX_MTU_BYTES = 65_535;
+/** Of Ethernet: with segmentation offload the kernel hands over larger packets all the same. */
+const ETHERNET_MTU_BYTES = 1_500;
+const SEGMENTATION_OFFLOADS = ['tso', 'gso', 'gro'] as const;
+
+/** What the server's end of the cable can do, as a network card can or cannot. */
+export interface DeviceState {
+  /** Packets may lie in several pieces of memory; else the kernel copies each into one. */
+  readonly scatterGather: boolean;
+  /**
+   * The device cuts large packets to its MTU, that of Ethernet; else the kernel cuts them, to the largest MTU
+   * that there is.
+   */
+  readonly segmentationOffload: boolean;
+}
 
 /** Two network namespaces and the cable between them. */
 export interface VethPair {
@@ -43,7 +55,7 @@ export function makeVethPair(): VethPair {
     ] as const;
     for (const [namespace, address] of ends) {
       ip('-n', namespace, 'address', 'add', `${address}/24`, 'dev', DEVICE);
-      ip('-n', namespace, 'link', 'set', DEVICE, 'mtu', `${MTU_BYTES}`, 'up');
+      ip('-n', namespace, 'link', 'set', DEVICE, 'mtu', `${MAX_MTU_BYTES}`, 'up');
       ip('-n', namespace, 'link', 'set', 'lo', 'up');
     }
     return pair;
@@ -66,14 +78,24 @@ export function removeVethPair({ client, server }: Pick<VethPair, 'client' | 'se
   }
 }
 
-/** Switches scatter-gather of the server's end; segmentation offload is off either way. */
-export function setScatterGather(serverNamespace: string, on: boolean): void {
-  const settings = [...OFFLOADS.flatMap((name) => [name, 'off']), 'sg', on ? 'on' : 'off'];
+/** Sets the server's end. @throws BenchError where the kernel does not do as it is told. */
+export function setDevice(serverNamespace: string, state: DeviceState): void {
+  const scatterGather = state.scatterGather ? 'on' : 'off';
+  const offload = state.segmentationOffload ? 'on' : 'off';
+  // Scatter-gather first: without it there is no segmentation offload.
+  const settings = [
+    'sg',
+    scatterGather,
+    ...SEGMENTATION_OFFLOADS.flatMap((name) => [name, offload]),
+  ];
   inNamespace(serverNamespace, ['ethtool', '-K', DEVICE, ...settings]);
+  const mtuBytes = state.segmentationOffload ? ETHERNET_MTU_BYTES : MAX_MTU_BYTES;
+  ip('-n', serverNamespace, 'link', 'set', DEVICE, 'mtu', `${mtuBytes}`);
   const shown = inNamespace(serverNamespace, ['ethtool', '-k', DEVICE]);
-  const wanted = on ? 'on' : 'off';
-  if (!new RegExp(`^scatter-gather: ${wanted}`, 'm').test(shown)) {
-    throw new BenchError(`scatter-gather of a veth device does not go ${wanted} on this kernel`);
+  const wanted = { 'scatter-gather': scatterGather, 'tcp-segmentation-offload': offload };
+  for (const [feature, setting] of Object.entries(wanted)) {
+    if (new RegExp(`^${feature}: ${setting}`, 'm').test(shown)) continue;
+    throw new BenchError(`${feature} of a veth device does not go ${setting} on this kernel`);
   }
 }
 

@@ -1,6 +1,8 @@
 import { perGib, measurementsOf, spreadOver } from '../results/cell-figures.js';
+import { deviceName } from '../results/classic-table.js';
 import type { Cell, ClassicRow, Measurement } from '../results/schema.js';
 import { spreadOf } from '../util/stats.js';
+import type { DeviceState } from './network.js';
 
 /** The ways of the classic table, and the serve strategies that go them. */
 export const ways = [
@@ -11,24 +13,31 @@ export const ways = [
 
 export type Way = (typeof ways)[number];
 
-/** One field of the matrix. `scatterGather` undefined: loopback, which has none to switch. */
+/** One field of the matrix. `device` undefined: loopback, which has none to set. */
 export interface MatrixField {
   readonly way: Way;
-  readonly scatterGather: boolean | undefined;
+  readonly device: DeviceState | undefined;
   readonly chunkBytes: number;
 }
 
-/** Every way, with scatter-gather on and off where that can be had, at every size of a fetch. */
+/** With scatter-gather and without, where nothing else differs; and as a network card is. */
+const devices: readonly DeviceState[] = [
+  { scatterGather: true, segmentationOffload: false },
+  { scatterGather: false, segmentationOffload: false },
+  { scatterGather: true, segmentationOffload: true },
+];
+
+/** Every way, on every device where they can be had, at every size of a fetch. */
 export function matrix(veth: boolean, chunkSizes: readonly number[]): readonly MatrixField[] {
-  const states = veth ? [true, false] : [undefined];
+  const states = veth ? devices : [undefined];
   return chunkSizes.flatMap((chunkBytes) =>
-    ways.flatMap((way) => states.map((scatterGather) => ({ way, scatterGather, chunkBytes }))),
+    ways.flatMap((way) => states.map((device) => ({ way, device, chunkBytes }))),
   );
 }
 
-export function fieldName({ chunkBytes, scatterGather, way }: MatrixField): string {
-  const sg = scatterGather === undefined ? '' : `, SG ${scatterGather ? 'on' : 'off'}`;
-  return `${way.way}${sg}, ${chunkBytes / 1024} KiB`;
+export function fieldName({ chunkBytes, device, way }: MatrixField): string {
+  const state = device === undefined ? '' : `, ${deviceName(device)}`;
+  return `${way.way}${state}, ${chunkBytes / 1024} KiB`;
 }
 
 /** Why a row of the classic table cannot be measured without namespaces. */
@@ -39,14 +48,16 @@ const LOOPBACK_OPEN =
 /** The rows for the fields, with what was measured of each. */
 export function classicRows(fields: readonly MatrixField[], cells: readonly Cell[]): ClassicRow[] {
   const rows = fields.map((field): ClassicRow => {
-    const { chunkBytes, scatterGather, way } = field;
+    const { chunkBytes, device, way } = field;
+    const scatterGather = device?.scatterGather;
+    const isCard = device?.segmentationOffload === true;
     const cell = cells.find(({ name }) => name === fieldName(field));
     // Without scatter-gather the kernel makes each packet one piece of memory, whichever the way; the
     // sendfile that the classic table has beside that with DMA is the one that does.
     const classicThird = way.way === 'sendfile' && scatterGather === undefined;
     const extra = scatterGather === false || classicThird ? 1 : 0;
     return {
-      ...{ way: way.way, scatterGather, chunkBytes },
+      ...{ way: way.way, scatterGather, ...(isCard && { segmentationOffload: true }), chunkBytes },
       theory: {
         switches: way.switches,
         copies: way.copies + extra,
@@ -55,7 +66,7 @@ export function classicRows(fields: readonly MatrixField[], cells: readonly Cell
       measured: cell === undefined ? undefined : measuredOf(cell),
     };
   });
-  if (fields.some(({ scatterGather }) => scatterGather !== undefined)) return rows;
+  if (fields.some(({ device }) => device !== undefined)) return rows;
   const theory = { switches: 2, copies: 2, cpuCopies: 0 };
   const way = 'sendfile with scatter-gather DMA';
   const chunkBytes = fields[0]?.chunkBytes ?? 0;

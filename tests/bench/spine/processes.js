@@ -30,10 +30,11 @@ export async function withTempDir(work) {
   }
 }
 
-/** Starts a node script; resolves when a line of its output satisfies `isReady`. */
-async function start(args, isReady) {
+/** Starts a node script, by `prefix`; resolves when a line of its output satisfies `isReady`. */
+async function start(args, isReady, prefix = []) {
   const startedAt = performance.now();
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [program, ...rest] = [...prefix, process.execPath, ...args];
+  const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   const line = await new Promise((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`${args[0]} ended with ${code}:\n${output}`)));
@@ -62,10 +63,11 @@ export class Server {
     this.port = port;
   }
 
-  static async broker(dataDir, args = []) {
+  static async broker(dataDir, args = [], { host = '127.0.0.1', prefix = [] } = {}) {
     const script = here('../../../broker/bin/millrace-broker.js');
-    const options = ['--data-dir', dataDir, '--listen', '127.0.0.1:0', '--http', 'off', ...args];
-    const started = await start([script, ...options], (line) => line.includes('"msg":"ready"'));
+    const options = ['--data-dir', dataDir, '--listen', `${host}:0`, '--http', 'off', ...args];
+    const isReady = (line) => line.includes('"msg":"ready"');
+    const started = await start([script, ...options], isReady, prefix);
     const port = JSON.parse(started.line).listen.split(':')[1];
     return new Server(started, 'broker', port);
   }
