@@ -16,7 +16,7 @@
 
   const style = (name) => getComputedStyle(root).getPropertyValue(name).trim();
   const seriesColors = () => style('--series').split(' ');
-  const dashes = [[], [7, 3], [2, 3], [9, 3, 2, 3]];
+  const dashes = [[], [7, 3], [2, 3], [9, 3, 2, 3], [12, 3, 2, 3, 2, 3]];
 
   function micros(value) {
     if (value >= 1e6) return `${value / 1e6} s`;

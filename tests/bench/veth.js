@@ -40,7 +40,13 @@ const MiB = 2 ** 20;
 const STORED_BYTES = 256 * MiB;
 const BATCH_BYTES = 60 * 1024;
 const DEPTH = '2';
+const MIN_CHUNK_KIB = 64;
 const chunkBytes = Number(values['chunk-kib']) * 1024;
+if (!(chunkBytes >= MIN_CHUNK_KIB * 1024)) {
+  throw new Error(
+    `--chunk-kib must be at least ${MIN_CHUNK_KIB}: a batch has ${BATCH_BYTES} bytes`,
+  );
+}
 const readBytes = Number(values.mib) * MiB;
 
 if (values.inside === undefined) await runInside();

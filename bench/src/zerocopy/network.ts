@@ -92,7 +92,11 @@ export function setDevice(serverNamespace: string, state: DeviceState): void {
   const mtuBytes = state.segmentationOffload ? ETHERNET_MTU_BYTES : MAX_MTU_BYTES;
   ip('-n', serverNamespace, 'link', 'set', DEVICE, 'mtu', `${mtuBytes}`);
   const shown = inNamespace(serverNamespace, ['ethtool', '-k', DEVICE]);
-  const wanted = { 'scatter-gather': scatterGather, 'tcp-segmentation-offload': offload };
+  const wanted = {
+    'scatter-gather': scatterGather,
+    'tcp-segmentation-offload': offload,
+    'generic-segmentation-offload': offload,
+  };
   for (const [feature, setting] of Object.entries(wanted)) {
     if (new RegExp(`^${feature}: ${setting}`, 'm').test(shown)) continue;
     throw new BenchError(`${feature} of a veth device does not go ${setting} on this kernel`);

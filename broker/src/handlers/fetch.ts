@@ -23,6 +23,8 @@ interface Attempt {
   readonly entries: readonly FetchEntry[];
   /** Of each entry; undefined: there is none. */
   readonly partitions: readonly (Partition | undefined)[];
+  /** Which had something to read when the look began: only those count for the shares. */
+  readonly readable: readonly boolean[];
   readonly maxBytes: number;
   /** Of the entries so far. */
   readonly results: FetchResult[];
@@ -107,15 +109,19 @@ export class FetchHandler implements Handler<FetchRequest, FetchResponse> {
   #attempt({ entries }: FetchRequest, maxBytes: number): MaybePromise<Attempt> {
     const { topics } = this.services.storage;
     const partitions: (Partition | undefined)[] = [];
+    const readable: boolean[] = [];
     let readableLeft = 0;
     for (const entry of entries) {
       const partition = topics.byId(entry.topicId)?.partitions[entry.partition];
+      const isReadable = entry.offset < (partition?.highWatermark ?? 0);
       partitions.push(partition);
-      if (isReadable(entry, partition)) readableLeft += 1;
+      readable.push(isReadable);
+      if (isReadable) readableLeft += 1;
     }
     const attempt: Attempt = {
       entries,
       partitions,
+      readable,
       maxBytes,
       results: [],
       regions: [],
@@ -140,11 +146,11 @@ export class FetchHandler implements Handler<FetchRequest, FetchResponse> {
 
   /** Reads the rows from the next one on, up to one that has to be waited for. */
   #readRows(attempt: Attempt): Promise<void> | undefined {
-    const { entries, partitions, results } = attempt;
+    const { entries, partitions, readable, results } = attempt;
     for (let entry = entries[results.length]; entry; entry = entries[results.length]) {
       const partition = partitions[results.length];
       // Also when there is nothing after all: then its share goes to the next ones.
-      const takesShare = isReadable(entry, partition) ? 1 : 0;
+      const takesShare = readable[results.length] === true ? 1 : 0;
       const result = this.#read(entry, partition, attempt);
       if (result instanceof Promise) {
         return result.then((row) => {
@@ -197,11 +203,6 @@ export class FetchHandler implements Handler<FetchRequest, FetchResponse> {
       ...NO_BATCHES,
     };
   }
-}
-
-/** Rows without anything to read take no share. */
-function isReadable({ offset }: FetchEntry, partition: Partition | undefined): boolean {
-  return offset < (partition?.highWatermark ?? 0);
 }
 
 function isShort({ totalBytes, failed, full }: Attempt, minBytes: number): boolean {

@@ -62,9 +62,14 @@ export class ProduceHandler implements Handler<ProduceRequest, ProduceResponse> 
       const start = position;
       position += entry.byteLength;
       const result = this.#append(entry, payload.slice(start, position), acks);
-      const put = (done: ProduceResult): void => void (results[index] = done);
-      if (result instanceof Promise) pending.push(result.then(put));
-      else put(result);
+      if (!(result instanceof Promise)) {
+        results[index] = result;
+        continue;
+      }
+      const put = result.then((done) => {
+        results[index] = done;
+      });
+      pending.push(put);
     }
     return pending.length === 0 ? results : Promise.all(pending).then(() => results);
   }

@@ -176,6 +176,8 @@ export class Connection<Frame> implements ConnectionContext, MemoryUser {
       this.#wasFull = true;
       this.#pause();
     } else if (!memory.mayRead(this)) this.#pause();
+    // It had to stop for want of memory, which what was served at once has given back.
+    else if (this.#paused) this.#resumeWhenRoom();
   }
 
   /** A request without a payload was decoded into values of its own: its memory can go. */
@@ -233,7 +235,10 @@ export class Connection<Frame> implements ConnectionContext, MemoryUser {
     this.#socket.resume();
   }
 
-  /** Most requests are answered when this returns; what happens when one is, is for the caller then. */
+  /**
+   * Most requests are answered when this returns. Whoever calls looks then whether to go on with the backlog, to
+   * read on, or to end: a request that waits does that itself when it is answered.
+   */
   #serve(waiting: Waiting<Frame>): void {
     const { frame, sharesMemory } = waiting.received;
     const receivedAtMs = performance.now();

@@ -190,11 +190,11 @@ export class OutboundQueue {
       this.#waiting = false;
       if (typeof sent === 'number') {
         this.#advance(sent);
+        const isShort = sent < (offered ?? 0);
+        // Before anybody is told, who may push more at once.
+        if (isShort) this.#waitWritable();
         this.#options.onSent(sent);
-        if (sent < (offered ?? 0)) {
-          this.#waitWritable();
-          return;
-        }
+        if (isShort) return;
       }
       this.#pump();
     };

@@ -125,6 +125,27 @@ describe('memory of all connections', () => {
     await until(() => listener.requestMemoryBytes === 0);
   });
 
+  test('that a request without an answer used up and gave back at once stops nobody', async () => {
+    const protocol = new GatedProtocol(DEFAULT_FRAME_LIMITS);
+    const open = closedGate(protocol);
+    const maxRequestMemoryBytes = 512 * KiB;
+    const { listener, client } = await testListener(protocol, { maxRequestMemoryBytes });
+    const [holder, other] = [await client(), await client()];
+    let held = 0;
+    for (let id = 1; maxRequestMemoryBytes - held > 6 * KiB; id += 1) {
+      holder.write(requestOf(id, 4 * KiB));
+      await until(() => listener.requestMemoryBytes > held);
+      held = listener.requestMemoryBytes;
+    }
+    Object.assign(protocol, { gate: undefined, silent: true });
+    const { served } = protocol;
+    other.write(requestOf(1, 8_000));
+    await until(() => protocol.served > served);
+    other.write(requestOf(2, 0));
+    await other.frameOf(2);
+    open();
+  });
+
   test('comes back when frames that stall are given up, also those that wait', async () => {
     const { logger, lines } = keepingLogger();
     const protocol = new GatedProtocol(DEFAULT_FRAME_LIMITS);

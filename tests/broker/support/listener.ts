@@ -20,6 +20,8 @@ export class GatedProtocol implements WireProtocol<Frame> {
   served = 0;
   /** Requests with a payload wait for this before they are answered; the others, and by default all, for nothing. */
   gate: Promise<void> | undefined;
+  /** Requests with a payload that do not wait get no answer, like a produce with `acks=0`. */
+  silent = false;
   /** What follows the head of each answer. */
   body: readonly Buffer[] = [];
 
@@ -33,9 +35,11 @@ export class GatedProtocol implements WireProtocol<Frame> {
     return { frame, sharesMemory: frame.payload.length > 0, decodedBytes: 512 };
   }
 
-  serve(frame: Frame): WireReply | Promise<WireReply> {
-    const answer = (): WireReply => this.#answer(frame);
-    return frame.payload.length > 0 && this.gate !== undefined ? this.gate.then(answer) : answer();
+  serve(frame: Frame): WireReply | undefined | Promise<WireReply> {
+    const hasPayload = frame.payload.length > 0;
+    if (hasPayload && this.gate !== undefined) return this.gate.then(() => this.#answer(frame));
+    const answer = this.#answer(frame);
+    return hasPayload && this.silent ? undefined : answer;
   }
 
   #answer(frame: Frame): WireReply {

@@ -177,6 +177,22 @@ describe('appends that come at once', () => {
     expect(recordsIn(stored)).toHaveLength(7);
   });
 
+  test('what waits for nothing is there at once: appends with acks=1, reads whose place is known', async () => {
+    const partition = await createTopic(storage, {}, 'at-once');
+    // The first one makes the segment.
+    expect(partition.appendAtOnce(chunksOf(makeBatch()), 1)).toBeInstanceOf(Promise);
+    await partition.append(chunksOf(makeBatch()), 1);
+    expect(partition.appendAtOnce(chunksOf(makeBatch()), 1)).toMatchObject({ baseOffset: 2 });
+    for (const offset of [0, 3]) {
+      const region = partition.readAtOnce(offset, 1 << 20, true);
+      if (region instanceof Promise) throw new Error(`offset ${offset} was waited for`);
+      region?.release();
+    }
+    const synced = partition.appendAtOnce(chunksOf(makeBatch()), -1);
+    expect(synced).toBeInstanceOf(Promise);
+    expect(await synced).toMatchObject({ baseOffset: 3 });
+  });
+
   test('listeners hear of every append, and stop when they ask to', async () => {
     const partition = await createTopic(storage, {}, 'heard');
     let heard = 0;
