@@ -99,8 +99,7 @@ export class FetchHandler implements Handler<FetchRequest, FetchResponse> {
       releaseAll(attempt.regions);
       const outcome = await wait.outcome;
       if (outcome === 'cancelled') return undefined;
-      const again = this.#attempt(request, attempt.maxBytes);
-      attempt = again instanceof Promise ? await again : again;
+      attempt = await this.#attempt(request, attempt.maxBytes);
       if (outcome === 'over') break;
     }
     return this.#reply(attempt);
@@ -190,12 +189,10 @@ export class FetchHandler implements Handler<FetchRequest, FetchResponse> {
     attempt.failed = true;
     counters.fetchEntriesFailed += 1;
     const what = `fetch from partition ${partition} of ${topicId}`;
-    const { errorCode, errorMessage } = rowFailure(error, what, logger);
     return {
       topicId,
       partition,
-      errorCode,
-      errorMessage,
+      ...rowFailure(error, what, logger),
       highWatermark: -1,
       logStartOffset: -1,
       leaderEpoch: -1,

@@ -100,12 +100,10 @@ export class ProduceHandler implements Handler<ProduceRequest, ProduceResponse> 
     const { counters, logger } = this.services;
     counters.produceEntriesFailed += 1;
     const what = `append to partition ${partition} of ${topicId}`;
-    const { errorCode, errorMessage } = rowFailure(error, what, logger);
     return {
       topicId,
       partition,
-      errorCode,
-      errorMessage,
+      ...rowFailure(error, what, logger),
       baseOffset: -1,
       logAppendTimeMs: -1,
       logStartOffset: -1,

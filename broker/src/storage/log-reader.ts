@@ -4,10 +4,11 @@ import type { ListedSegment } from './compaction/listed-segments.js';
 import type { EpochHistory } from './epoch-history.js';
 import { andThen } from '../maybe-promise.js';
 import type { MaybePromise } from '../maybe-promise.js';
+import type { LocatedBatch } from './batch-lookup.js';
 import { CorruptLogError } from './errors.js';
 import type { FileRegion, LogRegion } from './file-region.js';
 import { indexAfter } from './segment-search.js';
-import type { LocatedBatch, Segment } from './segment.js';
+import type { Segment } from './segment.js';
 import { MAX_STORED_BATCH_BYTES } from './storage-config.js';
 import { nextTurn, warmIfCold } from './warm-up.js';
 

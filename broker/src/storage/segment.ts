@@ -1,26 +1,20 @@
 import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ProtocolError } from '@millrace/protocol';
-import type { ScannedBatch } from './batch-scanner.js';
-import { walkBatches } from './batch-walk.js';
 import { andThen } from '../maybe-promise.js';
 import type { MaybePromise } from '../maybe-promise.js';
+import { at, locateByIndex, wholeBatchesLength } from './batch-lookup.js';
+import type { LocatedBatch } from './batch-lookup.js';
+import type { ScannedBatch } from './batch-scanner.js';
+import { walkBatches } from './batch-walk.js';
 import { CorruptLogError, SegmentGoneError } from './errors.js';
 import type { FileRegion } from './file-region.js';
 import type { LogEnvironment } from './log-environment.js';
 import { readIndexFile, readLastIndexEntry } from './index-file.js';
 import { OffsetIndex } from './offset-index.js';
-import type { IndexEntry } from './offset-index.js';
 import type { StorageFile } from './persistence/file.js';
 import { RememberedPositions } from './remembered-positions.js';
 import { indexFileName, logFileName } from './segment-name.js';
 import type { SharedFile } from './shared-file.js';
-
-/** Where a batch starts, and the base offset that it has. */
-export interface LocatedBatch {
-  readonly position: number;
-  readonly firstOffset: number;
-}
 
 /** Reads of a walk through a whole segment. */
 const WALK_WINDOW_BYTES = 1024 * 1024;
@@ -178,33 +172,7 @@ export class Segment {
     if (offset <= this.baseOffset && gapless) return at(0, this.baseOffset, end);
     const remembered = this.#positions.get(offset);
     if (remembered !== undefined) return at(remembered, offset, end);
-    return andThen(this.index(), (index) => {
-      const entry = index.floorOffset(offset);
-      if (entry?.offset === offset) return at(entry.position, offset, end);
-      return this.#locateBehind(entry, offset, end, gapless);
-    });
-  }
-
-  async #locateBehind(
-    entry: IndexEntry | undefined,
-    offset: number,
-    end: number,
-    gapless: boolean,
-  ): Promise<LocatedBatch | undefined> {
-    const from = entry?.position ?? 0;
-    let walkedTo = Math.min(from, end);
-    let least = entry?.offset ?? this.baseOffset;
-    const found = await this.#walk(from, end, ({ header, position }) => {
-      const { baseOffset, lastOffsetDelta } = header;
-      if (baseOffset < least || (gapless && baseOffset > least)) {
-        throw this.#wrongOffset(position, baseOffset, least, gapless);
-      }
-      walkedTo = position + header.sizeBytes;
-      least = baseOffset + lastOffsetDelta + 1;
-      return least > offset;
-    });
-    if (found === undefined && walkedTo < end) throw this.#noBatchAt(walkedTo);
-    return found && { position: found.position, firstOffset: found.header.baseOffset };
+    return locateByIndex(this, offset, end, gapless);
   }
 
   /**
@@ -218,7 +186,7 @@ export class Segment {
     maxBytes: number,
     atLeastOne: boolean,
   ): MaybePromise<FileRegion | undefined> {
-    return andThen(this.#regionLength(position, end, maxBytes, atLeastOne), (length) =>
+    return andThen(wholeBatchesLength(this, position, end, maxBytes, atLeastOne), (length) =>
       length === 0 ? undefined : this.#regionOf(position, length),
     );
   }
@@ -248,7 +216,7 @@ export class Segment {
   ): Promise<ScannedBatch | undefined> {
     const index = await this.index();
     const floor = index.floorTimestamp(timestampMs)?.position ?? 0;
-    return this.#walk(
+    return this.walk(
       Math.max(from, floor),
       end,
       ({ header }) => header.maxTimestampMs >= timestampMs,
@@ -262,7 +230,7 @@ export class Segment {
     visit: (batch: ScannedBatch) => void,
   ): Promise<number> {
     let ended = from;
-    await this.#walk(
+    await this.walk(
       from,
       end,
       (batch) => {
@@ -307,41 +275,8 @@ export class Segment {
     await writeFile(this.indexPath, index.encode(from), { flag: from === 0 ? 'w' : 'a' });
   }
 
-  #regionLength(
-    position: number,
-    end: number,
-    maxBytes: number,
-    atLeastOne: boolean,
-  ): MaybePromise<number> {
-    if (end - position <= maxBytes) return end - position;
-    const limit = position + maxBytes;
-    return andThen(this.index(), (index) => {
-      const boundary = index.floorPosition(limit)?.position ?? 0;
-      if (boundary > position) return boundary - position;
-      return this.#walkedLength(position, end, limit, atLeastOne);
-    });
-  }
-
-  async #walkedLength(
-    position: number,
-    end: number,
-    limit: number,
-    atLeastOne: boolean,
-  ): Promise<number> {
-    let length = 0;
-    await this.#walk(position, end, ({ position: at, header }) => {
-      const reached = at + header.sizeBytes;
-      if (reached > limit && !(length === 0 && atLeastOne)) return true;
-      length = reached - position;
-      return reached >= limit;
-    }).then((stopped) => {
-      if (stopped === undefined && length === 0) throw this.#noBatchAt(position);
-    });
-    return length;
-  }
-
   /** See {@link walkBatches}. */
-  async #walk(
+  async walk(
     from: number,
     end: number,
     stop: (batch: ScannedBatch) => boolean,
@@ -399,25 +334,4 @@ export class Segment {
       `the file ends there, where it held batches up to ${end}: it was cut while it was in use`,
     );
   }
-
-  #wrongOffset(position: number, is: number, least: number, gapless: boolean): ProtocolError {
-    const must = gapless ? `${least} must follow` : `at least ${least} must follow`;
-    return new CorruptLogError(
-      this.logPath,
-      position,
-      `the record batch has base offset ${is}, where ${must}`,
-    );
-  }
-
-  #noBatchAt(position: number): ProtocolError {
-    return new CorruptLogError(
-      this.logPath,
-      position,
-      'there is no record batch, where one must start',
-    );
-  }
-}
-
-function at(position: number, firstOffset: number, end: number): LocatedBatch | undefined {
-  return position < end ? { position, firstOffset } : undefined;
 }
