@@ -10,6 +10,7 @@
             "src/arguments.cpp",
             "src/completions.cpp",
             "src/counters.cpp",
+            "src/crc32c.cpp",
             "src/descriptor.cpp",
             "src/directory_probe.cpp",
             "src/environment.cpp",

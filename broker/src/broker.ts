@@ -1,5 +1,6 @@
 import { loadNative, nativeProblem } from '@millrace/native';
 import type { Native } from '@millrace/native';
+import { useCrc32c } from '@millrace/protocol';
 import { pino } from 'pino';
 import type { Logger } from 'pino';
 import { resolveConfig } from './config.js';
@@ -79,6 +80,8 @@ async function compose(config: BrokerConfig, logger: Logger, stops: StopList): P
   const counters = new BrokerCounters();
   const dataDir = prepareDataDir(config.dataDir);
   const { native, mode, persist, serve } = decideStrategies(config, dataDir, logger);
+  // A quarter of what appending costs was the library's sum, at a quarter of this one's speed.
+  if (native?.crc32c !== undefined) useCrc32c(native.crc32c);
 
   let httpAddress: string | undefined;
   if (config.http !== 'off') {

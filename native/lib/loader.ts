@@ -7,7 +7,7 @@ import type { Native } from './native.js';
  * Must equal `kInterfaceVersion` in src/addon.cpp; raised whenever the two sides would
  * misunderstand each other.
  */
-const INTERFACE_VERSION = 4;
+const INTERFACE_VERSION = 5;
 
 const REBUILD_HINT = 'run `npm rebuild @millrace/native`';
 

@@ -1,6 +1,10 @@
 #include <napi.h>
 
+#include <limits>
+#include <string>
+
 #include "arguments.hpp"
+#include "crc32c.hpp"
 #include "directory_probe.hpp"
 #include "environment.hpp"
 #include "errors.hpp"
@@ -15,7 +19,7 @@ namespace millrace {
 namespace {
 
 /// Must equal INTERFACE_VERSION in lib/loader.ts.
-constexpr int kInterfaceVersion = 4;
+constexpr int kInterfaceVersion = 5;
 
 Napi::Value SyncDirectory(const Napi::CallbackInfo& info) {
   const auto environment = Environment::From(info.Env());
@@ -43,6 +47,16 @@ Napi::Value ProbeDirectory(const Napi::CallbackInfo& info) {
   return result;
 }
 
+Napi::Value SumCrc32c(const Napi::CallbackInfo& info) {
+  const iovec bytes = BytesArgument(info, 0, "bytes");
+  const int64_t crc = IntegerArgument(info, 1, "crc");
+  if (crc > std::numeric_limits<uint32_t>::max()) {
+    ThrowRangeError(info.Env(), "crc must have 32 bits, not be " + std::to_string(crc));
+  }
+  const auto* first = static_cast<const uint8_t*>(bytes.iov_base);
+  return Napi::Number::New(info.Env(), Crc32c(static_cast<uint32_t>(crc), first, bytes.iov_len));
+}
+
 Napi::Value ReadCounters(const Napi::CallbackInfo& info) {
   return Environment::From(info.Env())->counters.ToObject(info.Env());
 }
@@ -63,6 +77,7 @@ Napi::Object InitAddon(Napi::Env env, Napi::Object exports) {
   exports.Set("socketWriter", Napi::Function::New<SocketWriter::Open>(env, "socketWriter"));
   exports.Set("syncDirectory", Napi::Function::New<SyncDirectory>(env, "syncDirectory"));
   exports.Set("probeDirectory", Napi::Function::New<ProbeDirectory>(env, "probeDirectory"));
+  if (HasCrc32c()) exports.Set("crc32c", Napi::Function::New<SumCrc32c>(env, "crc32c"));
   exports.Set("counters", Napi::Function::New<ReadCounters>(env, "counters"));
   return exports;
 }

@@ -1,7 +1,7 @@
 export { RecordBatchBuilder, restampProducer, type BatchStamp } from './builder.js';
 export { DEFAULT_MAX_DECOMPRESSED_BYTES, type CompressionName } from './compression/codec.js';
 export { compressionName } from './compression/codecs.js';
-export { crc32c } from './crc.js';
+export { crc32c, useCrc32c, type Crc32c } from './crc.js';
 export { RecordCursor } from './cursor.js';
 export { filterBatch, type FilteredBatch } from './filter.js';
 export { inspectBatches, type BatchLimits, type InspectedBatch } from './inspect.js';
