@@ -2,16 +2,17 @@
  * What an append costs by each way to persist: the broker's CPU time and the time in all, per GiB, in turns on
  * brokers that go on all the while.
  *
- *     npm run bench:appends [-- --rounds 7 --mib 512 --batches 4,64 --fill-gib 12]
+ *     npm run bench:appends [-- --rounds 7 --mib 512 --batches 4,64 --fill-gib 1]
  *
- * Before it measures, each broker appends `--fill-gib`. Take half of the machine's memory: then pages come from
- * those that go, as on a machine that has run for a while. Where memory is free still, a page costs what it costs
- * to have it for the first time; much, on a virtual machine that gives free memory back to its host. A run leaves
- * nothing behind, and needs `rounds x mib x batches` and the fill of disk for each of the three. Timings of
- * a shared machine are noisy: read the ratios, and the spread before you believe a median.
+ * Before it measures, each broker appends `--fill-gib`; and before each measurement, memory for it is had, as on a
+ * machine that has run for a while. Else a page costs what it costs to have it for the first time; much, on a virtual
+ * machine whose host takes free memory back, and it is chance who pays. A run leaves nothing behind, and needs
+ * `rounds x mib x batches` and the fill of disk for each of the three. Timings of a shared machine are noisy: read the
+ * ratios, and the spread before you believe a median.
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { warmMemory } from '../../bench/dist/rounds/warm-memory.js';
 import { append, createTopic, LARGE_BATCH_BYTES } from './durability/append.js';
 import { printTable, Server, spread, withTempDir } from './spine/processes.js';
 
@@ -37,7 +38,8 @@ async function open(directory, persist) {
   return server;
 }
 
-async function measure(server, batchBytes) {
+async function measure(server, directory, batchBytes) {
+  await warmMemory(directory, { bytes: Number(values.mib) * MiB });
   const before = server.cpuSeconds();
   const { bytes, seconds } = await append(server, TOPIC, Number(values.mib) * MiB, { batchBytes });
   const gib = bytes / GiB;
@@ -57,7 +59,7 @@ await withTempDir(async (directory) => {
       // Each comes first, and after each other one, as often.
       for (const turn of ways.keys()) {
         const way = (turn * (round % 2 === 0 ? 1 : 2) + round) % ways.length;
-        results[size][way].push(await measure(servers[way], sizes[size] * 1024));
+        results[size][way].push(await measure(servers[way], directory, sizes[size] * 1024));
       }
     }
   }

@@ -11,6 +11,7 @@ import { LiveLine } from './live-line.js';
 /**
  * Runs a phase with its live line, and tells what it cost the broker when that can be asked.
  *
+ * @param prepare called when the load is warm, before what is measured begins.
  * @returns undefined when it was ended before there was anything to measure.
  */
 export async function measureLoad(
@@ -18,6 +19,7 @@ export async function measureLoad(
   label: string,
   signal: AbortSignal,
   httpAddress: string | undefined,
+  prepare?: () => Promise<void>,
 ): Promise<Measurement | undefined> {
   const line = new LiveLine(label, plan.limit);
   let before: Metrics | undefined;
@@ -27,6 +29,7 @@ export async function measureLoad(
       signal,
       onProgress: line.update,
       onMeasureBegin: async () => {
+        await prepare?.();
         if (httpAddress !== undefined) before = await scrape(httpAddress);
       },
       onMeasureEnd: async () => {

@@ -5,7 +5,15 @@ import type { BrokerCost, Measurement } from '../results/schema.js';
 import type { LoopContender } from '../rounds/contender.js';
 import { fetchFrames, produceFrames } from './frames.js';
 import { LoopProcess } from './loop-process.js';
-import { APPEND_DEPTH, appendedFlow, drive, READ_DEPTH, readFlow, regionsOf } from './plan.js';
+import {
+  APPEND_DEPTH,
+  appendedFlow,
+  drive,
+  driveAppends,
+  READ_DEPTH,
+  readFlow,
+  regionsOf,
+} from './plan.js';
 import type { ReferencePlan } from './plan.js';
 
 /** The loops know no topics and read no headers. */
@@ -45,9 +53,7 @@ async function appendBy(
   const capacity = (appends.warm + appends.count) * batch.bytes.length;
   return inDirectory(plan, async (path) => {
     const loop = new LoopProcess(plan.program, ['in', way, path, String(capacity)]);
-    const moved = await withLoop(loop, (address) =>
-      drive(plan, address, frames, APPEND_DEPTH, appends, signal),
-    );
+    const moved = await withLoop(loop, (address) => driveAppends(plan, address, frames, signal));
     if (moved === undefined) return [];
     const { cost, driven } = moved;
     return [{ ...bare, phase: 'reference-in', produced: appendedFlow(plan, driven), cost }];

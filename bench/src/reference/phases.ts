@@ -5,7 +5,15 @@ import type { PhaseAt } from '../rounds/contender.js';
 import type { OwnPhase } from '../rounds/run-rounds.js';
 import { fetchFrames, makeTopic, produceFrames, topicIdOf } from './frames.js';
 import { bare } from './loops.js';
-import { APPEND_DEPTH, appendedFlow, drive, READ_DEPTH, readFlow, regionsOf } from './plan.js';
+import {
+  APPEND_DEPTH,
+  appendedFlow,
+  drive,
+  driveAppends,
+  READ_DEPTH,
+  readFlow,
+  regionsOf,
+} from './plan.js';
 import type { ReferencePlan } from './plan.js';
 
 /** A broker by the plain sender and receiver that the loops have: in, and then out what went in. */
@@ -26,9 +34,7 @@ async function appendTo(
   const { address } = at.target;
   const { appends, batch } = plan;
   const frames = produceFrames(await makeTopic(address, topicOf(at)), batch, APPEND_DEPTH);
-  const { cost, result } = await costing(at, () =>
-    drive(plan, address, frames, APPEND_DEPTH, appends, signal),
-  );
+  const { cost, result } = await costing(at, () => driveAppends(plan, address, frames, signal));
   if (result === undefined) return undefined;
   // The sender reads no answers: whether everything was taken is asked here.
   const there = await withConnection(at.target, (c) => c.messagesIn(topicOf(at)));

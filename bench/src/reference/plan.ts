@@ -1,9 +1,11 @@
 import { writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeDirectory, removeDirectory } from '../cli/data-dir.js';
 import { makePayloads } from '../load/payload.js';
 import type { LoadSpec } from '../load/spec.js';
 import type { Flow } from '../results/schema.js';
+import { warmMemory } from '../rounds/warm-memory.js';
 import { fullBatch } from './frames.js';
 import type { FullBatch } from './frames.js';
 import { LoopProcess } from './loop-process.js';
@@ -110,6 +112,18 @@ export async function drive(
     await driver.ended();
     removeDirectory(directory);
   }
+}
+
+/** Sends `plan.appends`, to memory that this machine has. */
+export async function driveAppends(
+  plan: ReferencePlan,
+  address: string,
+  frames: Buffer,
+  signal: AbortSignal,
+): Promise<Driven | undefined> {
+  const { appends, batch, parent = tmpdir() } = plan;
+  await warmMemory(parent, { bytes: (appends.warm + appends.count) * batch.bytes.length }, signal);
+  return drive(plan, address, frames, APPEND_DEPTH, appends, signal);
 }
 
 /** What went in, of what was driven. */

@@ -4,6 +4,7 @@ import { checkConsumers } from '../load/spec.js';
 import type { LoadLimit, LoadSpec } from '../load/spec.js';
 import type { Cell, Measurement, PhaseName } from '../results/schema.js';
 import type { Contender, LoopContender, OpenContender, PhaseAt } from './contender.js';
+import { warmMemory } from './warm-memory.js';
 
 /** One phase of a round; the same for every contender. */
 export type RoundPhase = LoadPhase | OwnPhase;
@@ -29,12 +30,15 @@ export interface RoundsPlan {
   readonly rounds: number;
   readonly phases: readonly RoundPhase[];
   readonly spec: LoadSpec;
+  /** Where brokers store that are started here and appended to; undefined: there are none. */
+  readonly storedIn?: string | undefined;
 }
 
 /**
  * Every contender in every round, one at a time. Rounds begin with another one each, so that what a
  * machine's drift does to the first and the last of a round cancels. The first round of all is run
- * once more before, uncounted: the first touch of a virtual machine's memory is dear.
+ * once more before, uncounted; and before anything is appended, memory is had ({@link warmMemory}): the first touch
+ * of a virtual machine's is dear.
  */
 export async function runRounds(plan: RoundsPlan, context: RunContext): Promise<readonly Cell[]> {
   const { contenders, rounds } = plan;
@@ -103,6 +107,10 @@ async function runOne(
         `${label} ${contender.name}: ${phase}`,
         context.signal,
         at.httpAddress,
+        async () => {
+          if (plan.storedIn === undefined || phase !== 'produce') return;
+          await warmMemory(plan.storedIn, limit, context.signal);
+        },
       );
       if (measurement === undefined) break;
       measurements.push(cold === undefined ? measurement : { ...measurement, cold });

@@ -75,7 +75,8 @@ export class Fetcher {
   readonly #callbacks: FetcherCallbacks;
   readonly #signal: AbortSignal;
   readonly #locator: PartitionLocator;
-  readonly #busySlots = new Set<string>();
+  /** Whether a fetch of the slot is under way. Slots stay: see `PendingRequests` for what it costs to delete. */
+  readonly #busySlots = new Map<string, boolean>();
   #locating = false;
   #failures = 0;
   readonly #turns = new Map<string, Turns>();
@@ -100,7 +101,7 @@ export class Fetcher {
   turn(): void {
     if (this.#signal.aborted || !this.#callbacks.wantsMore()) return;
     for (const fetch of this.#plan()) {
-      this.#busySlots.add(fetch.slot);
+      this.#busySlots.set(fetch.slot, true);
       const asked = fetch.readers.map((reader) => ({
         reader,
         epoch: reader.fetchStarted(),
@@ -109,7 +110,7 @@ export class Fetcher {
       this.#fetch(fetch, asked)
         .catch((error: unknown) => this.#onFetchFailed(error))
         .finally(() => {
-          this.#busySlots.delete(fetch.slot);
+          this.#busySlots.set(fetch.slot, false);
           for (const { reader, epoch } of asked) reader.fetchEnded(epoch);
           this.turn();
         })
@@ -155,11 +156,11 @@ export class Fetcher {
     let slot = `${leader}`;
     // At the end the answer shall say so at once instead of waiting for more.
     let maxWaitMs = this.#options.exitAtEnd ? 0 : this.#options.maxWaitMs;
-    if (this.#busySlots.has(slot)) {
+    if (this.#busySlots.get(slot) === true) {
       if (!reader.urgent) return undefined;
       slot = `${leader} urgent`;
       maxWaitMs = 0;
-      if (this.#busySlots.has(slot)) return undefined;
+      if (this.#busySlots.get(slot) === true) return undefined;
     }
     let fetch = plan.get(slot);
     if (fetch === undefined) {

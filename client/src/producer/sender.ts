@@ -35,6 +35,12 @@ export interface SenderCallbacks extends SettlementCallbacks {
   readonly onTopicResolved: (topic: TopicQueues) => void;
 }
 
+/** A produce request that is being put together. */
+interface Request {
+  readonly sent: Sent[];
+  sizeBytes: number;
+}
+
 /**
  * Brings batches to the leaders of their partitions: looks up what is missing, puts what is ready
  * together into requests, and repeats or gives up what failed. It runs in turns ("drains"): each
@@ -131,8 +137,7 @@ export class Sender {
 
   /** One batch of each partition that may send; true when another round may find more. */
   #drainOnce(nowMs: number): boolean {
-    const requests = new Map<Connection, Sent[]>();
-    const sizes = new Map<Connection, number>();
+    let requests: Map<Connection, Request> | undefined;
     for (const topic of this.#active) {
       if (topic.route === undefined) this.#router.lookUp(topic);
       else {
@@ -140,19 +145,24 @@ export class Sender {
           if (!this.#isReady(topic, queue, nowMs)) continue;
           const connection = this.#router.connectionFor(topic, queue);
           if (connection === undefined) continue;
-          const sizeBytes = (sizes.get(connection) ?? 0) + (queue.waiting[0]?.bytes.length ?? 0);
-          const request = requests.get(connection);
-          if (request !== undefined && isFull(request, sizeBytes)) continue;
+          const request = requests?.get(connection);
+          const sizeBytes = (request?.sizeBytes ?? 0) + (queue.waiting[0]?.bytes.length ?? 0);
+          if (request !== undefined && isFull(request.sent, sizeBytes)) continue;
           const batch = queue.takeNext(this.#router.identity);
           if (batch === undefined) continue;
-          sizes.set(connection, sizeBytes);
-          if (request === undefined) requests.set(connection, [{ queue, batch }]);
-          else request.push({ queue, batch });
+          if (request === undefined) {
+            requests ??= new Map();
+            requests.set(connection, { sent: [{ queue, batch }], sizeBytes });
+          } else {
+            request.sent.push({ queue, batch });
+            request.sizeBytes = sizeBytes;
+          }
         }
       }
     }
-    for (const [connection, sent] of requests) this.#send(connection, sent, nowMs);
-    return requests.size > 0;
+    if (requests === undefined) return false;
+    for (const [connection, { sent }] of requests) this.#send(connection, sent, nowMs);
+    return true;
   }
 
   /** Whether a batch of the queue may go now; seals the open one when it is due. */

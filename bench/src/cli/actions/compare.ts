@@ -60,7 +60,8 @@ async function runCompare(
   const api: ProduceApi = options.api ?? 'send';
   const phases = comparePhases(options, api, limit);
   const { rounds } = options;
-  const cells = await runRounds({ contenders, rounds, phases, spec }, context);
+  const storedIn = context.dataDir;
+  const cells = await runRounds({ contenders, rounds, phases, spec, storedIn }, context);
   sayTables(cells, context);
   return { kind: 'compare', name: options.name ?? 'compare', load: { ...spec, api }, limit, cells };
 }

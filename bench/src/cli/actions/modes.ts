@@ -66,7 +66,9 @@ async function runModes(options: ModesOptions, context: RunContext): Promise<Par
   });
   const loops = reference === undefined ? [] : loopContenders(reference);
   const contenders = [...brokers, ...loops];
-  const cells = await runRounds({ contenders, rounds: options.rounds, phases, spec }, context);
+  const { rounds } = options;
+  const storedIn = context.dataDir;
+  const cells = await runRounds({ contenders, rounds, phases, spec, storedIn }, context);
   const result = {
     kind: 'modes',
     name: options.name ?? 'modes',
