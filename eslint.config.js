@@ -57,6 +57,7 @@ export default tseslint.config(
     files: ['**/*.js'],
     languageOptions: {
       globals: {
+        AbortController: 'readonly',
         Buffer: 'readonly',
         console: 'readonly',
         performance: 'readonly',

@@ -33,7 +33,8 @@ export interface ProducerLimits {
 export class ProducerStates {
   /** Insertion order is order of last use, so that the longest idle is the first. */
   readonly #producers = new Map<number, ProducerState>();
-
+  /** The last of them. */
+  #newest: ProducerState | undefined;
   #version = 0;
 
   constructor(private readonly limits: ProducerLimits) {}
@@ -101,8 +102,12 @@ export class ProducerStates {
     state.lastSeenMs = nowMs;
     state.batches.push(appended);
     if (state.batches.length > REMEMBERED_BATCHES) state.batches.shift();
-    if (known !== undefined) this.#producers.delete(producerId);
-    this.#producers.set(producerId, state);
+    // To delete from a Map costs a new table now and then, which the old one keeps alive.
+    if (this.#newest !== state) {
+      if (known !== undefined) this.#producers.delete(producerId);
+      this.#producers.set(producerId, state);
+      this.#newest = state;
+    }
     this.#forget(nowMs);
   }
 
@@ -139,6 +144,7 @@ export class ProducerStates {
     this.#version += 1;
     this.#producers.clear();
     for (const [id, state] of entries) this.#producers.set(id, state);
+    this.#newest = entries.at(-1)?.[1];
     return true;
   }
 

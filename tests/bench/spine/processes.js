@@ -1,7 +1,7 @@
 /* Starting and watching the processes that the benchmark measures. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,6 +19,31 @@ export function forgetPages(directory) {
   const script =
     'sync -f "$1"; find "$1" -type f -exec dd if={} iflag=nocache count=0 status=none \\;';
   execFileSync('sh', ['-c', script, 'sh', directory]);
+}
+
+/**
+ * Fills the memory that is free with pages of a file of nothing, as the page cache of a machine that has run for a
+ * while is full: then new pages come from those that go. Free memory the host of a virtual machine takes back within
+ * seconds, and to have it again costs whoever touches it first more than to read it from the disk.
+ */
+export class PageCacheFill {
+  #bytes = 0;
+
+  /** @param path of a file that is made, in a directory that goes; it takes no room on the disk. */
+  constructor(path) {
+    this.path = path;
+  }
+
+  fill() {
+    const free = Number(/MemFree:\s+(\d+)/.exec(readFileSync('/proc/meminfo', 'utf8'))[1]) * 1024;
+    const fd = openSync(this.path, 'a+');
+    const piece = Buffer.allocUnsafe(2 ** 20);
+    ftruncateSync(fd, this.#bytes + free);
+    for (const end = this.#bytes + free; this.#bytes < end; this.#bytes += piece.length) {
+      readSync(fd, piece, 0, piece.length, this.#bytes);
+    }
+    closeSync(fd);
+  }
 }
 
 export async function withTempDir(work) {

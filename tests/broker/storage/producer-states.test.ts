@@ -99,6 +99,36 @@ describe('producer states', () => {
     expect(refusal(states, batch(1, { id: 4 }))).toBe('none');
   });
 
+  test('who wrote last is the last, over and over, with a new epoch and after a restore', () => {
+    const first = new ProducerStates(limits);
+    for (const id of [1, 2, 3]) first.record(batch(0, { id }), id, 0, id);
+    const states = new ProducerStates(limits);
+    expect(states.restore(first.encode())).toBe(true);
+    const other = new ProducerStates(limits);
+    expect(other.restore(first.encode())).toBe(true);
+    other.record(batch(1, { id: 1 }), 4, 0, 4);
+    expect([...other.remembered().producers]).toEqual([2, 3, 1]);
+    // The last of the snapshot, twice, and then under another epoch.
+    states.record(batch(1, { id: 3 }), 4, 0, 4);
+    states.record(batch(2, { id: 3 }), 5, 0, 5);
+    states.record(batch(0, { id: 3, epoch: 1 }), 6, 0, 6);
+    states.record(batch(1, { id: 1 }), 7, 0, 7);
+    states.record(batch(2, { id: 1 }), 8, 0, 8);
+    const order = (of: ProducerStates): number[] => [...of.remembered().producers];
+    expect(order(states)).toEqual([2, 3, 1]);
+    states.record(batch(0, { id: 4 }), 9, 0, 9);
+    expect(order(states)).toEqual([3, 1, 4]);
+    expect(refusal(states, batch(3, { id: 3 }))).toBe('INVALID_PRODUCER_EPOCH');
+  });
+
+  test('the one who writes does not keep those who are silent', () => {
+    const states = new ProducerStates(limits);
+    states.record(batch(0, { id: 1 }), 0, 0, 0);
+    states.record(batch(0, { id: 2 }), 1, 0, 1);
+    states.record(batch(1, { id: 2 }), 2, 0, 1_002);
+    expect([...states.remembered().producers]).toEqual([2]);
+  });
+
   test('a snapshot restores the same answers', () => {
     const states = new ProducerStates(limits);
     for (const id of [1, 2]) {
