@@ -2,7 +2,7 @@
  * Whether a message costs more where there are many partitions, connections, or much in the log: the broker's
  * CPU time and the time in all, per message in and out, in turns on brokers that differ in one of them.
  *
- *     npm run bench:flat-cost [-- --rounds 7 --mib 128 --log-gib 50 --persist adaptive]
+ *     npm run bench:flat-cost [-- --rounds 7 --mib 128 --out-mib 1024 --log-gib 50 --persist adaptive]
  *
  * Producers send batches of 16 KiB to the partitions in turn, built once; consumers are those of the SDK. What the
  * broker does for what it took after it took it, syncs and checkpoints, counts for the way in. Needs
@@ -19,6 +19,7 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '7' },
     mib: { type: 'string', default: '128' },
+    'out-mib': { type: 'string', default: '1024' },
     'log-gib': { type: 'string', default: '50' },
     persist: { type: 'string', default: 'adaptive' },
   },
@@ -32,11 +33,11 @@ const MESSAGES_PER_BATCH = 15;
 const logGib = Number(values['log-gib']);
 
 const cells = {
-  '1 partition': { partitions: 1, connections: 1, gib: 1 },
-  '100 partitions': { partitions: 100, connections: 1, gib: 1 },
-  '1,000 partitions': { partitions: 1000, connections: 1, gib: 1 },
-  '10 connections': { partitions: 100, connections: 10, gib: 1, to: '100 partitions' },
-  '100 connections': { partitions: 100, connections: 100, gib: 1, to: '100 partitions' },
+  '1 partition': { partitions: 1, connections: 1, gib: 0.5 },
+  '100 partitions': { partitions: 100, connections: 1, gib: 0.5 },
+  '1,000 partitions': { partitions: 1000, connections: 1, gib: 0.5 },
+  '10 connections': { partitions: 100, connections: 10, gib: 0.5, to: '100 partitions' },
+  '100 connections': { partitions: 100, connections: 100, gib: 0.5, to: '100 partitions' },
   ...(logGib > 0 && {
     [`a log of ${logGib} GiB`]: { partitions: 1, connections: 1, gib: logGib },
   }),
@@ -48,12 +49,15 @@ function consume(server, connections, messages) {
 }
 
 async function open(directory, name, { gib, partitions }) {
+  const outBytes = Number(values['out-mib']) * MiB;
   const server = await Server.broker(join(directory, name.replaceAll(' ', '-')), [
     '--persist',
     values.persist,
   ]);
   await createTopic(server, TOPIC, partitions);
   await append(server, TOPIC, gib * 1024 * MiB, { batchBytes: LARGE_BATCH_BYTES });
+  // What is read lies in batches as small as those that are sent.
+  await append(server, TOPIC, outBytes, { batchBytes: BATCH_BYTES });
   await server.rest();
   return server;
 }
@@ -76,13 +80,14 @@ async function measure(server, { connections }) {
     await server.rest();
     return { seconds, messages: (done / BATCH_BYTES) * MESSAGES_PER_BATCH };
   });
-  const messages = (bytes / BATCH_BYTES) * MESSAGES_PER_BATCH;
+  const outBytes = Number(values['out-mib']) * MiB;
+  const messages = (outBytes / BATCH_BYTES) * MESSAGES_PER_BATCH;
   const out = await costOf(server, () => consume(server, connections, messages));
   return { into, out };
 }
 
 console.log(
-  `${values.mib} MiB in by ${values.persist} and out, in batches of 16 KiB, ${values.rounds} rounds, interleaved; ` +
+  `${values.mib} MiB in by ${values.persist} and ${values['out-mib']} MiB out, in batches of 16 KiB, ${values.rounds} rounds, interleaved; ` +
     'µs per message, medians (min–max), and the ratio to the first of its kind',
 );
 await withTempDir(async (directory) => {
