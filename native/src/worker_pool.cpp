@@ -37,7 +37,7 @@ Napi::Value WorkerPool::Submit(Napi::Env env, std::unique_ptr<Job> job) {
     waiting_.push_back(std::move(job));
   }
   completions_.Expect();
-  wake_.notify_one();
+  available_.Post();
   return promise;
 }
 
@@ -69,9 +69,12 @@ void WorkerPool::Main() {
   for (;;) {
     std::unique_ptr<Job> job;
     {
-      std::unique_lock<std::mutex> lock(mutex_);
+      const std::lock_guard<std::mutex> lock(mutex_);
       idle_ += 1;
-      wake_.wait(lock, [this] { return cancelled_ || !waiting_.empty(); });
+    }
+    available_.Wait();
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
       idle_ -= 1;
       if (cancelled_) return;
       job = std::move(waiting_.front());
@@ -91,7 +94,7 @@ void WorkerPool::Stop() {
     const std::lock_guard<std::mutex> lock(mutex_);
     cancelled_ = true;
   }
-  wake_.notify_all();
+  for (size_t i = 0; i < threads_.size(); ++i) available_.Post();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
   waiting_.clear();

@@ -3,7 +3,6 @@
 #include <napi.h>
 
 #include <atomic>
-#include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <memory>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "completions.hpp"
+#include "semaphore.hpp"
 
 namespace millrace {
 
@@ -43,8 +43,9 @@ class WorkerPool {
   std::vector<std::thread> threads_;
   std::atomic<bool> cancelled_{false};
 
+  /// One for each job that waits; more when the pool stops.
+  Semaphore available_;
   std::mutex mutex_;
-  std::condition_variable wake_;
   std::deque<std::unique_ptr<Job>> waiting_;
   size_t idle_ = 0;
 };
