@@ -1,5 +1,5 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { basename, join, relative, sep } from 'node:path';
 import { loadNative } from '@millrace/native';
 import type { Native } from '@millrace/native';
 import { pino } from 'pino';
@@ -116,37 +116,63 @@ export async function openTestStorage(
   }
 }
 
+/** So often a copy is begun, when files went or were replaced while the ones before were made. */
+const CRASH_COPY_ATTEMPTS = 50;
+
 /**
  * What a killed broker leaves: the files of a running one, as the page cache has them. A copy takes
  * time, in which syncs go on: checkpoints are copied first, for one may be older than its log but
- * never newer.
+ * never newer. When the cleaner or retention takes a file away meanwhile, the copy is a mixture that
+ * no crash leaves, and is begun again.
  */
 export async function crashCopy(dataDir: string): Promise<TempDir> {
-  const copy = await makeTempDir();
-  const isCheckpoint = (name: string): boolean => name === 'checkpoint';
-  await copyFiles(dataDir, copy.path, isCheckpoint);
-  await copyFiles(dataDir, copy.path, (name) => !isCheckpoint(name) && name !== 'lock');
-  return copy;
+  for (let attempt = 0; attempt < CRASH_COPY_ATTEMPTS; attempt += 1) {
+    const copy = await makeTempDir();
+    if (await isCopiedWhole(dataDir, copy.path)) return copy;
+    await copy.remove();
+  }
+  throw new Error(`files of ${dataDir} went in each of ${CRASH_COPY_ATTEMPTS} copies`);
 }
 
 /**
- * By reading to the end: libuv's copy of a file counts down from the size that a file had at first, and
+ * False when what there was at first had gone, or was another file, before all was copied. Copies by
+ * reading to the end: libuv's copy of a file counts down from the size that a file had at first, and
  * spins for ever when a sealed segment is trimmed meanwhile.
  */
-async function copyFiles(
-  from: string,
-  to: string,
-  wanted: (name: string) => boolean,
-): Promise<void> {
-  await mkdir(to, { recursive: true });
-  for (const entry of await readdir(from, { withFileTypes: true })) {
-    const { name } = entry;
-    if (name.endsWith('.tmp')) continue;
-    const [source, target] = [join(from, name), join(to, name)];
-    if (entry.isDirectory()) await copyFiles(source, target, wanted);
-    else if (wanted(name) && !name.endsWith('.tmp'))
-      await writeFile(target, await readFile(source));
+async function isCopiedWhole(from: string, to: string): Promise<boolean> {
+  const isCheckpoint = (path: string): boolean => basename(path) === 'checkpoint';
+  try {
+    const { directories, files } = await entriesOf(from);
+    for (const path of directories) await mkdir(join(to, path), { recursive: true });
+    const paths = [...files.keys()];
+    const checkpointsFirst = [
+      ...paths.filter(isCheckpoint),
+      ...paths.filter((path) => !isCheckpoint(path)),
+    ];
+    for (const path of checkpointsFirst)
+      await writeFile(join(to, path), await readFile(join(from, path)));
+    const after = await entriesOf(from);
+    return paths.every((path) => after.files.get(path) === files.get(path));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
   }
+}
+
+/** What lies below a data directory and outlives its broker, by relative path; files with inodes. */
+async function entriesOf(dataDir: string): Promise<{
+  readonly directories: readonly string[];
+  readonly files: ReadonlyMap<string, number>;
+}> {
+  const directories: string[] = [];
+  const files = new Map<string, number>();
+  for (const entry of await readdir(dataDir, { recursive: true, withFileTypes: true })) {
+    const path = relative(dataDir, join(entry.parentPath, entry.name));
+    if (path === 'lock' || path.split(sep).some((name) => name.endsWith('.tmp'))) continue;
+    if (entry.isDirectory()) directories.push(path);
+    else files.set(path, (await stat(join(dataDir, path))).ino);
+  }
+  return { directories, files };
 }
 
 /** The first partition of a topic. */
