@@ -1,6 +1,5 @@
 import { loadNative, nativeProblem } from '@millrace/native';
 import type { Native } from '@millrace/native';
-import { useCrc32c } from '@millrace/protocol';
 import { pino } from 'pino';
 import type { Logger } from 'pino';
 import { resolveConfig } from './config.js';
@@ -15,6 +14,7 @@ import type { BrokerState } from './http/health.js';
 import type { MetricSources } from './http/metrics.js';
 import { chooseStrategies } from './modes.js';
 import type { ModeName, PersistName, ServeName, StrategyChoice } from './modes.js';
+import { useNativeCrc } from './native-crc.js';
 import { Listener } from './net/listener.js';
 import { outletFactory } from './net/outlet-factory.js';
 import { openStorage } from './storage/open.js';
@@ -80,8 +80,7 @@ async function compose(config: BrokerConfig, logger: Logger, stops: StopList): P
   const counters = new BrokerCounters();
   const dataDir = prepareDataDir(config.dataDir);
   const { native, mode, persist, serve } = decideStrategies(config, dataDir, logger);
-  // A quarter of what appending costs was the library's sum, at a quarter of this one's speed.
-  if (native?.crc32c !== undefined) useCrc32c(native.crc32c);
+  useNativeCrc();
 
   let httpAddress: string | undefined;
   if (config.http !== 'off') {

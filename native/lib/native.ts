@@ -23,7 +23,7 @@ export interface DirectoryProbe {
 /**
  * The native module, one per thread that loads it. Nothing of it may be handed to another thread.
  *
- * Asynchronous calls run on threads of its own, apart from libuv's: four that sync, one that
+ * Asynchronous calls run on threads of its own, apart from libuv's: 16 that sync, one that
  * pre-faults, two that warm. Each of these pools lets 65,536 jobs wait; one more throws a
  * `NativeError` with code `EAGAIN`. An unfinished job keeps the event loop alive. When a worker
  * thread is terminated, waiting jobs are dropped, those that run are waited for, and their

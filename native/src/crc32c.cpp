@@ -39,7 +39,9 @@ __attribute__((target("sse4.2"))) inline uint64_t Add(uint64_t sum, const uint8_
 template <size_t kStretchBytes>
 __attribute__((target("sse4.2,pclmul"))) inline uint64_t AddThreefold(uint64_t sum, const uint8_t*& bytes,
                                                                       size_t& length) {
-  const __m128i shifts = _mm_set_epi64x(ShiftBy(kStretchBytes), ShiftBy(2 * kStretchBytes));
+  constexpr uint64_t kOneOn = ShiftBy(kStretchBytes);
+  constexpr uint64_t kTwoOn = ShiftBy(2 * kStretchBytes);
+  const __m128i shifts = _mm_set_epi64x(kOneOn, kTwoOn);
   while (length >= 3 * kStretchBytes) {
     uint64_t second = 0;
     uint64_t third = 0;

@@ -6,9 +6,9 @@
 
 namespace millrace {
 
-/// Counts what is there to be taken (sem_overview(7)). Not a condition variable: glibc's from 2.27 to 2.40, so that
-/// of Debian 12, can lose the wake-up of one of several waiting threads (sourceware bug 25847), and a sync that is the
-/// only one under way would then never end.
+/// Counts what is there to be taken (sem_overview(7)). Not a condition variable: glibc's from 2.25 on, so
+/// that of Debian 12, can lose the wake-up of one of several waiting threads (sourceware bug 25847, mended in 2.41 and
+/// by some distributions), and a sync that is the only one under way would then never end.
 class Semaphore {
  public:
   Semaphore() { sem_init(&semaphore_, 0, 0); }

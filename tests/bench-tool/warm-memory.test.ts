@@ -7,15 +7,16 @@ import { useDirectory } from '../native/helpers.js';
 describe('memory that is had before appends are measured', () => {
   const directory = useDirectory();
 
-  test.each([{ bytes: 3_000_000 }, { bytes: 1 }])(
-    '%j leaves nothing in the directory',
-    async (limit) => {
-      await warmMemory(directory.path, limit);
-      expect(readdirSync(directory.path)).toEqual([]);
-    },
-  );
+  test.each([1, 3_000_000])('is as much as %d bytes, and nothing is left', async (bytes) => {
+    expect(await warmMemory(directory.path, bytes)).toBe(bytes);
+    expect(readdirSync(directory.path)).toEqual([]);
+  });
+
+  test('ends early when the run does', async () => {
+    expect(await warmMemory(directory.path, 3_000_000, AbortSignal.abort())).toBe(0);
+  });
 
   test('stays as it is where no file can be made', async () => {
-    await expect(warmMemory(join(directory.path, 'gone'), { bytes: 1 })).resolves.toBeUndefined();
+    expect(await warmMemory(join(directory.path, 'gone'), 1)).toBe(0);
   });
 });

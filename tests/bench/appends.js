@@ -39,7 +39,7 @@ async function open(directory, persist) {
 }
 
 async function measure(server, directory, batchBytes) {
-  await warmMemory(directory, { bytes: Number(values.mib) * MiB });
+  await warmMemory(directory, Number(values.mib) * MiB);
   const before = server.cpuSeconds();
   const { bytes, seconds } = await append(server, TOPIC, Number(values.mib) * MiB, { batchBytes });
   const gib = bytes / GiB;

@@ -52,7 +52,7 @@ export function removeDirectory(path: string): void {
  * @throws BenchError that tells what is free and what is needed.
  */
 export function checkRoom(directory: string, spec: LoadSpec, limit: LoadLimit): void {
-  const needed = bytesOf(spec, limit) * OVERHEAD + ALLOCATED_AHEAD_BYTES;
+  const needed = (storedBytes(spec, limit) ?? 0) * OVERHEAD + ALLOCATED_AHEAD_BYTES;
   const { bavail, bsize } = statfsSync(existingParent(directory));
   const free = bavail * bsize;
   if (needed <= free) return;
@@ -70,9 +70,9 @@ function existingParent(directory: string): string {
 }
 
 /** What will be stored, as far as it is known before. */
-function bytesOf(spec: LoadSpec, limit: LoadLimit): number {
+export function storedBytes(spec: LoadSpec, limit: LoadLimit): number | undefined {
   if ('bytes' in limit) return limit.bytes;
   const message = (spec.payload.minBytes + spec.payload.maxBytes) / 2 + FRAMING_BYTES;
   if ('messages' in limit) return limit.messages * message;
-  return isOpenLoop(spec) ? (limit.durationMs / 1_000) * spec.ratePerSecond * message : 0;
+  return isOpenLoop(spec) ? (limit.durationMs / 1_000) * spec.ratePerSecond * message : undefined;
 }

@@ -13,6 +13,7 @@ import {
   READ_DEPTH,
   readFlow,
   regionsOf,
+  warmForAppends,
 } from './plan.js';
 import type { ReferencePlan } from './plan.js';
 
@@ -51,6 +52,7 @@ async function appendBy(
   const { appends, batch } = plan;
   const frames = produceFrames(NO_TOPIC, batch, APPEND_DEPTH);
   const capacity = (appends.warm + appends.count) * batch.bytes.length;
+  await warmForAppends(plan, signal);
   return inDirectory(plan, async (path) => {
     const loop = new LoopProcess(plan.program, ['in', way, path, String(capacity)]);
     const moved = await withLoop(loop, (address) => driveAppends(plan, address, frames, signal));

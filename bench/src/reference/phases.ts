@@ -13,6 +13,7 @@ import {
   READ_DEPTH,
   readFlow,
   regionsOf,
+  warmForAppends,
 } from './plan.js';
 import type { ReferencePlan } from './plan.js';
 
@@ -34,6 +35,7 @@ async function appendTo(
   const { address } = at.target;
   const { appends, batch } = plan;
   const frames = produceFrames(await makeTopic(address, topicOf(at)), batch, APPEND_DEPTH);
+  await warmForAppends(plan, signal);
   const { cost, result } = await costing(at, () => driveAppends(plan, address, frames, signal));
   if (result === undefined) return undefined;
   // The sender reads no answers: whether everything was taken is asked here.

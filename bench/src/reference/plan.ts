@@ -114,16 +114,20 @@ export async function drive(
   }
 }
 
-/** Sends `plan.appends`, to memory that this machine has. */
+/** Sends `plan.appends`, once {@link warmForAppends} is done. */
 export async function driveAppends(
   plan: ReferencePlan,
   address: string,
   frames: Buffer,
   signal: AbortSignal,
 ): Promise<Driven | undefined> {
+  return drive(plan, address, frames, APPEND_DEPTH, plan.appends, signal);
+}
+
+/** Has the memory that {@link driveAppends} will need. */
+export async function warmForAppends(plan: ReferencePlan, signal: AbortSignal): Promise<void> {
   const { appends, batch, parent = tmpdir() } = plan;
-  await warmMemory(parent, { bytes: (appends.warm + appends.count) * batch.bytes.length }, signal);
-  return drive(plan, address, frames, APPEND_DEPTH, appends, signal);
+  await warmMemory(parent, (appends.warm + appends.count) * batch.bytes.length, signal);
 }
 
 /** What went in, of what was driven. */

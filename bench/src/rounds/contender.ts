@@ -31,6 +31,8 @@ export interface OpenContender {
   readonly target: DriverTarget;
   /** Where it tells what a load cost it; undefined: it does not. */
   readonly httpAddress: string | undefined;
+  /** The directory that it stores in; undefined: it was not started here. */
+  readonly storedIn?: string;
   /** Makes what it stores cold; the addresses change. Undefined: it cannot be restarted. */
   readonly makeCold?:
     (() => Promise<Residency & Pick<OpenContender, 'target' | 'httpAddress'>>) | undefined;

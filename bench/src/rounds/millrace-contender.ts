@@ -79,6 +79,7 @@ async function openStarted(args: readonly string[], start: CellStart): Promise<O
   });
   return {
     ...addresses(),
+    storedIn: dataDir,
     makeCold: async () => {
       let residency = { residentBytes: NaN, totalBytes: NaN };
       broker = await broker.restart(async () => {

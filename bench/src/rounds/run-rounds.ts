@@ -1,10 +1,11 @@
 import type { RunContext } from '../cli/run-command.js';
+import { storedBytes } from '../cli/data-dir.js';
 import { measureLoad, withConnection } from '../cli/measured-load.js';
 import { checkConsumers } from '../load/spec.js';
 import type { LoadLimit, LoadSpec } from '../load/spec.js';
 import type { Cell, Measurement, PhaseName } from '../results/schema.js';
 import type { Contender, LoopContender, OpenContender, PhaseAt } from './contender.js';
-import { warmMemory } from './warm-memory.js';
+import { MAX_WARM_BYTES, warmMemory } from './warm-memory.js';
 
 /** One phase of a round; the same for every contender. */
 export type RoundPhase = LoadPhase | OwnPhase;
@@ -30,15 +31,13 @@ export interface RoundsPlan {
   readonly rounds: number;
   readonly phases: readonly RoundPhase[];
   readonly spec: LoadSpec;
-  /** Where brokers store that are started here and appended to; undefined: there are none. */
-  readonly storedIn?: string | undefined;
 }
 
 /**
  * Every contender in every round, one at a time. Rounds begin with another one each, so that what a
  * machine's drift does to the first and the last of a round cancels. The first round of all is run
- * once more before, uncounted; and before anything is appended, memory is had ({@link warmMemory}): the first touch
- * of a virtual machine's is dear.
+ * once more before, uncounted; and before appends are measured of a contender that was started here, memory is had
+ * ({@link warmMemory}): the first touch of a virtual machine's is dear.
  */
 export async function runRounds(plan: RoundsPlan, context: RunContext): Promise<readonly Cell[]> {
   const { contenders, rounds } = plan;
@@ -108,8 +107,9 @@ async function runOne(
         context.signal,
         at.httpAddress,
         async () => {
-          if (plan.storedIn === undefined || phase !== 'produce') return;
-          await warmMemory(plan.storedIn, limit, context.signal);
+          if (opened.storedIn === undefined || phase !== 'produce') return;
+          const bytes = storedBytes(whole, limit) ?? MAX_WARM_BYTES;
+          await warmMemory(opened.storedIn, bytes, context.signal);
         },
       );
       if (measurement === undefined) break;

@@ -1,10 +1,9 @@
 import { unlinkSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { LoadLimit } from '../load/spec.js';
 
 /** More than that does not stay: a host is told of free memory within seconds. */
-const MAX_WARM_BYTES = 2 ** 30;
+export const MAX_WARM_BYTES = 2 ** 30;
 const PIECE_BYTES = 2 ** 20;
 
 /**
@@ -15,28 +14,34 @@ const PIECE_BYTES = 2 ** 20;
  * contender that starts at once finds what the one before it let go, and one that takes a second to start does not. A
  * machine that has long been up has its memory: its page cache is full.
  *
- * @param directory where appends go. Nothing is left there. Where it takes no file, memory stays as it is.
- * @param limit what will be appended.
+ * @param directory where appends go. Nothing is left there. Where it takes no file, or has not twice the room for it,
+ *   memory stays as it is: a broker may be storing there.
+ * @param appendedBytes what will be appended; at most {@link MAX_WARM_BYTES} of it count.
  * @param signal ends it early.
+ * @returns how many bytes of memory were had.
  */
 export async function warmMemory(
   directory: string,
-  limit: LoadLimit,
+  appendedBytes: number,
   signal?: AbortSignal,
-): Promise<void> {
-  const bytes = Math.min('bytes' in limit ? limit.bytes : MAX_WARM_BYTES, MAX_WARM_BYTES);
+): Promise<number> {
+  const bytes = Math.min(appendedBytes, MAX_WARM_BYTES);
+  const free = await statfs(directory).catch(() => undefined);
+  if (free === undefined || free.bavail * free.bsize < 2 * bytes) return 0;
   const path = join(directory, `millrace-bench-memory-${process.pid}`);
   const piece = Buffer.alloc(PIECE_BYTES, 1);
   const file = await open(path, 'wx').catch(() => undefined);
-  if (file === undefined) return;
+  if (file === undefined) return 0;
+  let done = 0;
   try {
     // Without a name nothing is left, however this ends.
     unlinkSync(path);
-    for (let done = 0; done < bytes && signal?.aborted !== true; done += PIECE_BYTES)
-      await file.write(piece);
+    while (done < bytes && signal?.aborted !== true)
+      done += (await file.write(piece, 0, Math.min(PIECE_BYTES, bytes - done))).bytesWritten;
   } catch {
-    // A full disk: the load itself will say so.
+    // A quota, or somebody else took the room: the load itself will say so.
   } finally {
     await file.close();
   }
+  return done;
 }

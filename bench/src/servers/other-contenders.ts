@@ -84,6 +84,7 @@ async function serverContender(
         return {
           target: { driver: name, address: server.address },
           httpAddress: undefined,
+          storedIn: directory,
           close: async () => {
             await server.stop();
             removeDirectory(directory);

@@ -1,3 +1,4 @@
+import { useNativeCrc } from '../native-crc.js';
 import { EXIT_USAGE } from './exit.js';
 import { say } from './output.js';
 
@@ -12,6 +13,7 @@ const tools = {
 /** Runs a tool; resolves to the exit code: 2 also for what could not be looked at. */
 export async function runTool(name: ToolName, args: readonly string[]): Promise<number> {
   try {
+    useNativeCrc();
     const run = await tools[name]();
     return await run(args);
   } catch (error) {

@@ -32,7 +32,12 @@ export class PendingRequests {
   /** Each at its id, modulo the length, which no other has. */
   #places: (Waiting | undefined)[] = emptyPlaces(INITIAL_PLACES);
   #size = 0;
-  #nextId = 1;
+  #nextId: number;
+
+  /** @param firstId of the ids that are given out; default 1. */
+  constructor(firstId = 1) {
+    this.#nextId = firstId;
+  }
 
   get size(): number {
     return this.#size;
@@ -46,9 +51,14 @@ export class PendingRequests {
     return id;
   }
 
-  /** @param id from {@link takeId}, without another add since. */
+  /**
+   * @param id from {@link takeId}, without another add since.
+   * @throws Error when another request has its place.
+   */
   add(id: number, request: PendingRequest): void {
-    this.#places[this.#placeOf(id)] = { id, request };
+    const place = this.#placeOf(id);
+    if (this.#places[place] !== undefined) throw new Error(`request ${id} was not given this id`);
+    this.#places[place] = { id, request };
     this.#size += 1;
     if (this.#size * 2 > this.#places.length) this.#grow();
   }
@@ -64,7 +74,7 @@ export class PendingRequests {
     return waiting.request;
   }
 
-  /** Takes the one of which most was sent. */
+  /** Takes the one of which most was sent; of several any. */
   takeLargest(): PendingRequest | undefined {
     let largest: Waiting | undefined;
     for (const waiting of this.#places) {
@@ -76,6 +86,7 @@ export class PendingRequests {
     return largest === undefined ? undefined : this.take(largest.id);
   }
 
+  /** Rejects them all, in no order. */
   failAll(error: MillraceError): void {
     const places = this.#places;
     this.#places = emptyPlaces(INITIAL_PLACES);

@@ -36,7 +36,7 @@ export interface SenderCallbacks extends SettlementCallbacks {
 }
 
 /** A produce request that is being put together. */
-interface Request {
+interface RequestDraft {
   readonly sent: Sent[];
   sizeBytes: number;
 }
@@ -137,7 +137,7 @@ export class Sender {
 
   /** One batch of each partition that may send; true when another round may find more. */
   #drainOnce(nowMs: number): boolean {
-    let requests: Map<Connection, Request> | undefined;
+    let requests: Map<Connection, RequestDraft> | undefined;
     for (const topic of this.#active) {
       if (topic.route === undefined) this.#router.lookUp(topic);
       else {
@@ -294,6 +294,6 @@ export class Sender {
   }
 }
 
-function isFull(request: readonly Sent[], sizeBytes: number): boolean {
-  return sizeBytes > MAX_REQUEST_BYTES || request.length >= MAX_REQUEST_PARTITIONS;
+function isFull(sent: readonly Sent[], sizeBytes: number): boolean {
+  return sizeBytes > MAX_REQUEST_BYTES || sent.length >= MAX_REQUEST_PARTITIONS;
 }

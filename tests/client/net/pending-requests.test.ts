@@ -68,6 +68,32 @@ describe('requests that wait for a response', () => {
     expect(pending.take(slowId)).toBe(slow);
   });
 
+  test('begin again at 1 behind the last id, around one that still waits', () => {
+    const pending = new PendingRequests(0x7fff_fffe);
+    const slow = request(1);
+    const slowId = pending.takeId();
+    pending.add(slowId, slow);
+    const following = Array.from({ length: 80 }, () => {
+      const id = pending.takeId();
+      pending.add(id, request(1));
+      pending.take(id);
+      return id;
+    });
+    expect(slowId).toBe(0x7fff_fffe);
+    expect(following.slice(0, 3)).toEqual([0x7fff_ffff, 1, 2]);
+    expect(new Set(following).size).toBe(80);
+    expect(pending.take(slowId)).toBe(slow);
+  });
+
+  test('an id is not given to a second one while the first waits', () => {
+    const pending = new PendingRequests();
+    const id = pending.takeId();
+    pending.add(id, request(1));
+    expect(() => pending.add(id, request(1))).toThrow(`request ${id} was not given this id`);
+    expect(() => pending.add(id + 64, request(1))).toThrow('was not given this id');
+    expect(pending.size).toBe(1);
+  });
+
   test('the largest is the one of which most was sent', () => {
     const pending = new PendingRequests();
     expect(pending.takeLargest()).toBeUndefined();

@@ -1,6 +1,11 @@
-import { ByteChunks, crc32c } from '@millrace/protocol';
+import { createRequire } from 'node:module';
+import type * as Crc32Library from '@node-rs/crc32';
+import { ByteChunks, crc32c, useCrc32c } from '@millrace/protocol';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { continueCrc32c } from '../../../protocol/src/records/crc.js';
+
+const library = createRequire(import.meta.url)('@node-rs/crc32') as typeof Crc32Library;
 
 /** RFC 3720 B.4 prints the sums as the bytes on its wire, least significant first. */
 const vectors: readonly (readonly [string, Buffer, number])[] = [
@@ -33,5 +38,41 @@ describe('crc32c', () => {
         expect(crc32c(new ByteChunks(chunks))).toBe(crc32c(Buffer.concat(chunks)));
       }),
     );
+  });
+});
+
+describe('useCrc32c', () => {
+  test('has every sum computed by what it was given', () => {
+    const calls: [number, number][] = [];
+    useCrc32c((bytes, crc) => {
+      calls.push([bytes.length, crc]);
+      return library.crc32c(bytes, crc);
+    });
+    calls.length = 0;
+    const [first, second] = [Buffer.from('1234'), Buffer.from('56789')];
+    const halfway = crc32c(first);
+    expect(continueCrc32c(halfway, second)).toBe(0xe3069283);
+    expect(crc32c(new ByteChunks([first, second]))).toBe(0xe3069283);
+    expect(calls).toEqual([
+      [4, 0],
+      [5, halfway],
+      [4, 0],
+      [5, halfway],
+    ]);
+  });
+
+  test.each([
+    ['another sum', (bytes: Uint8Array, crc: number) => crc + bytes.length],
+    ['a CRC-32', (bytes: Uint8Array, crc: number) => library.crc32(bytes, crc)],
+    ['a sum that does not go on', (bytes: Uint8Array) => library.crc32c(bytes, 0)],
+    [
+      'one that is wrong in long stretches alone',
+      (bytes: Uint8Array, crc: number) =>
+        library.crc32c(bytes, crc) ^ Number(bytes.length >= 3 * 2048),
+    ],
+  ])('refuses %s', (_, wrong) => {
+    expect(() => {
+      useCrc32c(wrong);
+    }).toThrow(/^not a CRC-32C: .*npm rebuild @millrace\/native$/);
   });
 });

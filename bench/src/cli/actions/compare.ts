@@ -60,8 +60,7 @@ async function runCompare(
   const api: ProduceApi = options.api ?? 'send';
   const phases = comparePhases(options, api, limit);
   const { rounds } = options;
-  const storedIn = context.dataDir;
-  const cells = await runRounds({ contenders, rounds, phases, spec, storedIn }, context);
+  const cells = await runRounds({ contenders, rounds, phases, spec }, context);
   sayTables(cells, context);
   return { kind: 'compare', name: options.name ?? 'compare', load: { ...spec, api }, limit, cells };
 }

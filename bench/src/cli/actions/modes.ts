@@ -67,8 +67,7 @@ async function runModes(options: ModesOptions, context: RunContext): Promise<Par
   const loops = reference === undefined ? [] : loopContenders(reference);
   const contenders = [...brokers, ...loops];
   const { rounds } = options;
-  const storedIn = context.dataDir;
-  const cells = await runRounds({ contenders, rounds, phases, spec, storedIn }, context);
+  const cells = await runRounds({ contenders, rounds, phases, spec }, context);
   const result = {
     kind: 'modes',
     name: options.name ?? 'modes',

@@ -1,6 +1,7 @@
 import { constants, setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { ProtocolError } from '@millrace/protocol';
+import { useNativeCrc } from '../../native-crc.js';
 import { errnoOf } from '../errors.js';
 import { compactSegments } from './compact-segments.js';
 import type { CompactionJob } from './job.js';
@@ -13,6 +14,7 @@ import type { FromWorker, ToWorker, WorkerError } from './worker-messages.js';
 if (parentPort === null) throw new Error('this file is the entry of a worker thread');
 const port = parentPort;
 lowerPriority();
+useNativeCrc();
 const post = (message: FromWorker): void => port.postMessage(message);
 let goOn: () => void = () => undefined;
 

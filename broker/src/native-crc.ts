@@ -1,0 +1,15 @@
+import { loadNative } from '@millrace/native';
+import { useCrc32c } from '@millrace/protocol';
+
+/**
+ * Has the sums of this thread computed by the native module, where it is there and the processor has the
+ * instructions: a quarter of what appending cost was the library's sum, at a quarter of this one's speed. Whatever
+ * the filesystem can do does not matter here. Each thread calls it for itself.
+ *
+ * @returns whether that was so.
+ */
+export function useNativeCrc(): boolean {
+  const faster = loadNative()?.crc32c;
+  if (faster !== undefined) useCrc32c(faster);
+  return faster !== undefined;
+}
