@@ -1,9 +1,13 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const command = fileURLToPath(new URL('../../broker/bin/millrace-broker.js', import.meta.url));
+
+/** What the command's first line gives to node: `env` is not in between, for what fails on purpose would fail it. */
+const nodeOptions = (/^#!.* node (.*)/.exec(readFileSync(command, 'utf8'))?.[1] ?? '').split(' ');
 
 export interface ReadyLine {
   readonly msg: 'ready';
@@ -51,16 +55,13 @@ export class BrokerProcess {
     environment: Readonly<Record<string, string>> = {},
     under: readonly string[] = [],
   ): BrokerProcess {
-    const [program = process.execPath, ...before] = under;
-    const child = spawn(
-      program,
-      [
-        ...(under.length > 0 ? [...before, process.execPath] : []),
-        command,
-        ...['--data-dir', dataDir, '--listen', '127.0.0.1:0', '--http', '127.0.0.1:0', ...args],
-      ],
-      { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } },
-    );
+    const listen = ['--listen', '127.0.0.1:0', '--http', '127.0.0.1:0'];
+    const line = [process.execPath, ...nodeOptions, command, '--data-dir', dataDir, ...listen];
+    const [program = '', ...rest] = [...under, ...line, ...args];
+    const child = spawn(program, rest, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...environment },
+    });
     const output = { text: '' };
     const ready = new Promise<ReadyLine>((resolve, reject) => {
       const onOutput = (chunk: Buffer): void => {

@@ -1,3 +1,5 @@
+import type { Roster } from '../roster.js';
+
 /** Something that waits on behalf of a client: a long poll. */
 export interface Wait {
   /** The client is gone: give up, nobody will read an answer. */
@@ -11,7 +13,7 @@ export interface ConnectionContext {
   /** `host:port` of the client, for logs. */
   readonly remoteAddress: string;
   /** Waits that end with the connection; who adds one removes it when it is over. */
-  readonly waits: Set<Wait>;
+  readonly waits: Roster<Wait>;
   /** No new wait may begin: the connection is closing. */
   readonly closing: boolean;
 }

@@ -1,3 +1,4 @@
+import type { Seat } from '../roster.js';
 import type { Visibility } from '../storage/storage-config.js';
 import type { Partition } from '../topics/partition.js';
 import type { ConnectionContext, Wait } from './context.js';
@@ -18,6 +19,7 @@ export class FetchWait implements Wait {
   readonly #stops: (() => void)[] = [];
   readonly #sizesBytes: readonly number[];
   readonly #timer: NodeJS.Timeout;
+  readonly #seat: Seat<Wait>;
   #over = false;
 
   /**
@@ -53,7 +55,7 @@ export class FetchWait implements Wait {
     this.#timer = setTimeout(() => {
       this.#end('over');
     }, waitMs);
-    connection.waits.add(this);
+    this.#seat = connection.waits.add(this);
     for (const { partition } of watched) this.#stops.push(partition.onVisible(this.#onVisible));
     // What became visible between the look and the subscription called nobody.
     const moved = watched.some((seen) => seen.partition.highWatermark !== seen.highWatermark);
@@ -101,7 +103,7 @@ export class FetchWait implements Wait {
     if (this.#over) return;
     this.#over = true;
     clearTimeout(this.#timer);
-    this.connection.waits.delete(this);
+    this.connection.waits.remove(this.#seat);
     for (const stop of this.#stops) stop();
     this.#settle(outcome);
   }

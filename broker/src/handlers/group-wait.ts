@@ -23,7 +23,7 @@ export async function waitWithConnection<Answer>(
     },
     hurry: () => abort.abort(closing()),
   };
-  connection.waits.add(wait);
+  const seat = connection.waits.add(wait);
   try {
     const answer = await run(abort.signal);
     return state.cancelled ? undefined : answer;
@@ -31,7 +31,7 @@ export async function waitWithConnection<Answer>(
     if (state.cancelled) return undefined;
     throw error;
   } finally {
-    connection.waits.delete(wait);
+    connection.waits.remove(seat);
   }
 }
 

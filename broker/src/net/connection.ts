@@ -3,6 +3,8 @@ import { ProtocolError } from '@millrace/protocol';
 import type { CutReason } from '../counters.js';
 import type { ConnectionContext, Wait } from '../handlers/context.js';
 import { ConnectionFatalError } from '../handlers/handler.js';
+import { Roster } from '../roster.js';
+import type { Seat } from '../roster.js';
 import type { WireDecoder, WireProtocol, WireReply } from '../wire/wire-protocol.js';
 import { logCut, logFailure, logFatal } from './connection-log.js';
 import type { ConnectionOptions } from './connection-options.js';
@@ -22,7 +24,7 @@ import type { Lease } from './socket-reader.js';
  */
 export class Connection<Frame> implements ConnectionContext, MemoryUser {
   readonly remoteAddress: string;
-  readonly waits = new Set<Wait>();
+  readonly waits = new Roster<Wait>();
   /** Memory of requests that came and are not yet served. */
   heldBytes = 0;
   readonly #socket: Socket;
@@ -30,7 +32,7 @@ export class Connection<Frame> implements ConnectionContext, MemoryUser {
   #decoder: WireDecoder<Frame>;
   readonly #queue: OutboundQueue;
   readonly #options: ConnectionOptions<Frame>;
-  readonly #exchanges = new Set<Exchange<Frame>>();
+  readonly #exchanges = new Roster<Exchange<Frame>>();
   /** Frames that came with the last bytes and are beyond what may be in flight. */
   #backlog: Waiting<Frame>[] = [];
   #paused = false;
@@ -79,7 +81,9 @@ export class Connection<Frame> implements ConnectionContext, MemoryUser {
   close(): void {
     if (this.#closing) return;
     this.#stopReceiving();
-    for (const wait of this.waits) wait.hurry();
+    this.waits.forEach((wait) => {
+      wait.hurry();
+    });
     this.#endWhenDone();
   }
 
@@ -101,12 +105,12 @@ export class Connection<Frame> implements ConnectionContext, MemoryUser {
    * @param nowMs milliseconds of `performance.now()`.
    */
   expire(nowMs: number): void {
-    for (const exchange of this.#exchanges) {
-      if (exchange.answered || exchange.deadlineMs > nowMs) continue;
+    this.#exchanges.forEach((exchange) => {
+      if (exchange.answered || exchange.deadlineMs > nowMs) return;
       exchange.answered = true;
       if (exchange.wantsAnswer) this.#queue.push(this.#protocol.timeoutReply(exchange.frame), []);
       else this.#onFatal(new ConnectionFatalError('a request with acks=0 was not done in time'));
-    }
+    });
     const { requestTimeoutMs, sendStallTimeoutMs } = this.#options.limits;
     // Also while it waits for memory: what others have begun and do not end must come to an end.
     const unfinished = this.midFrame && !this.#wasFull && !this.#closing;
@@ -253,9 +257,9 @@ export class Connection<Frame> implements ConnectionContext, MemoryUser {
     try {
       const reply = this.#protocol.serve(frame, exchange);
       if (reply instanceof Promise) {
-        this.#exchanges.add(exchange);
+        const seat = this.#exchanges.add(exchange);
         if (sharesMemory) this.#options.memory.serving();
-        void this.#serveLater(waiting, exchange, reply);
+        void this.#serveLater(waiting, seat, reply);
         return;
       }
       if (reply !== undefined) this.#queue.push(reply.head, reply.body);
@@ -267,18 +271,18 @@ export class Connection<Frame> implements ConnectionContext, MemoryUser {
 
   async #serveLater(
     waiting: Waiting<Frame>,
-    exchange: Exchange<Frame>,
+    seat: Seat<Exchange<Frame>>,
     pending: Promise<WireReply | undefined>,
   ): Promise<void> {
     try {
       const reply = await pending;
-      this.#exchanges.delete(exchange);
+      this.#exchanges.remove(seat);
       if (reply !== undefined) {
-        if (exchange.answered) releaseParts(reply.body);
+        if (seat.member.answered) releaseParts(reply.body);
         else this.#queue.push(reply.head, reply.body);
       }
     } catch (error) {
-      this.#exchanges.delete(exchange);
+      this.#exchanges.remove(seat);
       this.#onFatal(error);
     }
     if (waiting.received.sharesMemory) this.#options.memory.served();
@@ -341,7 +345,9 @@ export class Connection<Frame> implements ConnectionContext, MemoryUser {
     for (const waiting of this.#backlog) this.#letGo(waiting);
     this.#backlog = [];
     this.#queue.close();
-    for (const wait of this.waits) wait.cancel();
+    this.waits.forEach((wait) => {
+      wait.cancel();
+    });
     this.#options.onClosed();
   };
 }

@@ -2,6 +2,7 @@ import { inspectBatches, ProtocolError, stampAppendTime } from '@millrace/protoc
 import type { BatchHeader, ByteChunks, PartitionState } from '@millrace/protocol';
 import { andThen } from '../maybe-promise.js';
 import type { MaybePromise } from '../maybe-promise.js';
+import { Roster } from '../roster.js';
 import type { LogRegion } from '../storage/file-region.js';
 import type { Log } from '../storage/log.js';
 import type { LogEnvironment } from '../storage/log-environment.js';
@@ -21,13 +22,17 @@ export interface AppendResult {
   readonly logStartOffset: number;
 }
 
+const call = (listener: () => void): void => {
+  listener();
+};
+
 /** One partition of a topic: what handlers append to and read from. */
 export class Partition {
   /** `topic-partition`. */
   readonly name: string;
   #log: Log | undefined;
   #problem: ProtocolError | undefined;
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Roster<() => void>();
   /** The last append that has to wait its turn; those that come later queue up behind it. */
   #queue: Promise<unknown> | undefined;
 
@@ -171,16 +176,18 @@ export class Partition {
 
   /**
    * Calls `listener` each time that more becomes visible, or the partition goes away. It is called
-   * synchronously and must not throw. Returns the way to stop.
+   * synchronously, perhaps twice, and must not throw. Returns the way to stop.
    */
   onVisible(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    const seat = this.#listeners.add(listener);
+    return () => {
+      this.#listeners.remove(seat);
+    };
   }
 
   /** Tells the listeners. The log calls it when more became durable, or when it failed. */
   notify(): void {
-    for (const listener of this.#listeners) listener();
+    this.#listeners.forEach(call);
   }
 
   /**

@@ -55,14 +55,19 @@ export async function withTempDir(work) {
   }
 }
 
-/** Starts a node script, by `prefix`; resolves when a line of its output satisfies `isReady`. */
-async function start(args, isReady, prefix = []) {
+/** Starts a node script; resolves when a line of its output satisfies `isReady`. */
+function start(args, isReady) {
+  return startCommand([process.execPath, ...args], isReady);
+}
+
+async function startCommand([program, ...args], isReady) {
   const startedAt = performance.now();
-  const [program, ...rest] = [...prefix, process.execPath, ...args];
-  const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   const line = await new Promise((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`${args[0]} ended with ${code}:\n${output}`)));
+    child.once('exit', (code) => {
+      reject(new Error(`${[program, ...args].join(' ')} ended with ${code}:\n${output}`));
+    });
     child.stdout.on('data', (chunk) => {
       output += chunk;
       const found = output.split('\n').slice(0, -1).find(isReady);
@@ -88,11 +93,17 @@ export class Server {
     this.port = port;
   }
 
-  static async broker(dataDir, args = [], { host = '127.0.0.1', prefix = [] } = {}) {
+  /**
+   * By its own first line, which has options for node, or with `bare` by node without them.
+   */
+  static async broker(dataDir, args = [], { host = '127.0.0.1', prefix = [], bare = false } = {}) {
     const script = here('../../../broker/bin/millrace-broker.js');
     const options = ['--data-dir', dataDir, '--listen', `${host}:0`, '--http', 'off', ...args];
     const isReady = (line) => line.includes('"msg":"ready"');
-    const started = await start([script, ...options], isReady, prefix);
+    const started = await startCommand(
+      [...prefix, ...(bare ? [process.execPath] : []), script, ...options],
+      isReady,
+    );
     const port = JSON.parse(started.line).listen.split(':')[1];
     return new Server(started, 'broker', port);
   }

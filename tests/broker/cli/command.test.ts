@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ import { describe, expect, test } from '@jest/globals';
 import { readJsonFile, writeJsonFile } from '../../../broker/src/storage/json-file.js';
 import { afterTest, temporaryDirectory } from '../support/temporary.js';
 
+const root = fileURLToPath(new URL('../../../', import.meta.url));
 const binary = fileURLToPath(new URL('../../../broker/bin/millrace-broker.js', import.meta.url));
 
 /** The built command, with what it has written so far. */
@@ -48,6 +49,28 @@ class Command {
     const script = `ulimit -n ${openFiles} && exec "$0" "$@"`;
     const child = spawn('sh', ['-c', script, process.execPath, binary, ...where]);
     afterTest(() => void child.kill('SIGKILL'));
+    return new Command(child);
+  }
+
+  /** By its own first line, or by `npm start` in the project's directory, as it is built. */
+  static asUsers(program: 'npm' | 'itself', dataDir: string): Command {
+    const where = ['--data-dir', dataDir, '--listen', '127.0.0.1:0', '--http', 'off'];
+    const options = [...where, '--mode', 'kafka'];
+    // A group of its own, so that nothing is left however this ends.
+    const child =
+      program === 'npm'
+        ? spawn('npm', ['start', '--ignore-scripts', '--', ...options], {
+            cwd: root,
+            detached: true,
+          })
+        : spawn(binary, options, { detached: true });
+    afterTest(() => {
+      try {
+        process.kill(-(child.pid ?? NaN), 'SIGKILL');
+      } catch {
+        // All have ended.
+      }
+    });
     return new Command(child);
   }
 
@@ -115,6 +138,21 @@ describe('a broker that runs', () => {
     expect([command.code, command.stderr]).toEqual([0, '']);
     expect(readFileSync(join(dataDir, 'clean'))).toHaveLength(0);
   });
+
+  test.each(['npm', 'itself'] as const)(
+    'by %s takes its options, has a collector without threads, and stops on SIGTERM',
+    async (program) => {
+      const dataDir = temporaryDirectory();
+      const command = Command.asUsers(program, dataDir);
+      const { mode, pid } = await command.ready();
+      expect(mode).toBe('kafka');
+      const line = readFileSync(`/proc/${Number(pid)}/cmdline`, 'utf8').split('\0');
+      expect(line.slice(0, 2)).toEqual(['node', '--single-threaded-gc']);
+      command.signal('SIGTERM');
+      await command.exited;
+      expect(existsSync(join(dataDir, 'clean'))).toBe(true);
+    },
+  );
 
   test('stops on SIGINT too, and is ready at any log level', async () => {
     const command = Command.broker(temporaryDirectory(), ['--log-level', 'error']);

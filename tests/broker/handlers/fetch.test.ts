@@ -6,6 +6,7 @@ import { BrokerCounters } from '../../../broker/src/counters.js';
 import type { RequestContext, Wait } from '../../../broker/src/handlers/context.js';
 import { FetchHandler } from '../../../broker/src/handlers/fetch.js';
 import type { HandlerServices } from '../../../broker/src/handlers/services.js';
+import { Roster } from '../../../broker/src/roster.js';
 import type { FileRegion } from '../../../broker/src/storage/file-region.js';
 
 const BATCH_BYTES = 100;
@@ -85,7 +86,7 @@ function setUp(
 ): {
   handler: FetchHandler;
   context: RequestContext;
-  waits: Set<Wait>;
+  waits: Roster<Wait>;
 } {
   const topic = { name: 't', id: topicId, partitions };
   const services = {
@@ -94,7 +95,7 @@ function setUp(
     counters: new BrokerCounters(),
     logger: pino({ level: 'silent' }),
   } as unknown as HandlerServices;
-  const waits = new Set<Wait>();
+  const waits = new Roster<Wait>();
   const context = {
     connection: { remoteAddress: 'test', waits, closing: false },
     receivedAtMs: performance.now(),
@@ -102,6 +103,12 @@ function setUp(
     wantsAnswer: true,
   };
   return { handler: new FetchHandler(services), context, waits };
+}
+
+function membersOf(waits: Roster<Wait>): Wait[] {
+  const members: Wait[] = [];
+  waits.forEach((wait) => members.push(wait));
+  return members;
 }
 
 function request(rows: number, more: Partial<FetchRequest> = {}): FetchRequest {
@@ -240,12 +247,12 @@ describe('waiting', () => {
     const wish = request(1, { maxWaitMs: 60_000, minBytes: 500 });
     const pending = handler.handle(wish, ByteChunks.empty, context);
     while (waits.size === 0) await new Promise((resolve) => setImmediate(resolve));
-    const [wait] = waits;
+    const [wait] = membersOf(waits);
     partition.hidden += 1;
     partition.append(0);
-    expect(waits).toContain(wait);
+    expect(membersOf(waits)).toContain(wait);
     partition.sync();
-    expect(waits).not.toContain(wait);
+    expect(membersOf(waits)).not.toContain(wait);
     // Nobody else comes: without the sync's look, this would wait for its minute.
     expect((await pending)?.response.entries[0]?.byteLength).toBe(600);
   });
@@ -271,7 +278,7 @@ describe('waiting', () => {
     const wish = request(1, { maxWaitMs: 60_000, minBytes: 500 });
     const pending = handler.handle(wish, ByteChunks.empty, context);
     while (waits.size === 0) await new Promise((resolve) => setImmediate(resolve));
-    for (const wait of waits) wait.cancel();
+    waits.forEach((wait) => wait.cancel());
     expect(await pending).toBeUndefined();
     expect(partition.released).toBe(partition.open);
     expect(partition.listeners.size).toBe(0);
@@ -283,7 +290,7 @@ describe('waiting', () => {
     const wish = request(1, { maxWaitMs: 60_000, minBytes: 500 });
     const pending = handler.handle(wish, ByteChunks.empty, context);
     while (waits.size === 0) await new Promise((resolve) => setImmediate(resolve));
-    for (const wait of waits) wait.hurry();
+    waits.forEach((wait) => wait.hurry());
     expect((await pending)?.response.entries[0]?.byteLength).toBe(200);
   });
 });

@@ -4,6 +4,7 @@ import { encodedBytesAtMost } from '../../../broker/src/groups/answer-size.js';
 import { hostOf, waitWithConnection } from '../../../broker/src/handlers/group-wait.js';
 import type { Wait } from '../../../broker/src/handlers/context.js';
 import { refuseLargeMembers } from '../../../broker/src/handlers/group-bounds.js';
+import { Roster } from '../../../broker/src/roster.js';
 import { encodeHeader, FRAME_PREFIX_BYTES } from '../../../protocol/src/header.js';
 import { chunksOf, makeBatch } from '../../support/batches.js';
 import { openTestStorage, partitionOf } from '../../support/storage.js';
@@ -80,7 +81,7 @@ test('offsets with more text than fits into an answer are refused, some are not'
 });
 
 describe('a wait for a group', () => {
-  const connection = { remoteAddress: '[::1]:1', waits: new Set<Wait>(), closing: false };
+  const connection = { remoteAddress: '[::1]:1', waits: new Roster<Wait>(), closing: false };
   const untilGone = (gone: AbortSignal): Promise<string> =>
     new Promise((_, reject) => {
       gone.addEventListener('abort', () => reject(gone.reason as Error));
@@ -93,14 +94,14 @@ describe('a wait for a group', () => {
 
   test('ends without one when the client is gone', async () => {
     const answer = waitWithConnection(connection, untilGone);
-    for (const wait of connection.waits) wait.cancel();
+    connection.waits.forEach((wait) => wait.cancel());
     expect(await answer).toBeUndefined();
     expect(connection.waits.size).toBe(0);
   });
 
   test('ends with an error when the connection is to close, and does not begin then', async () => {
     const answer = waitWithConnection(connection, untilGone);
-    for (const wait of connection.waits) wait.hurry();
+    connection.waits.forEach((wait) => wait.hurry());
     await expect(answer).rejects.toMatchObject({ errorName: 'SHUTTING_DOWN' });
     const closing = { ...connection, closing: true };
     const late = waitWithConnection(closing, () => Promise.resolve('yes'));
