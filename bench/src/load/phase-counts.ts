@@ -1,6 +1,9 @@
 import { monotonicMs } from '../util/clock.js';
 import { LatencyRecorder } from './latency.js';
 
+/** How often workers tell what they did: so that a load of half a second is more than a point in its chart. */
+export const TICK_MS = 100;
+
 /** What one worker did since the last tick. */
 export interface Tick {
   readonly messages: number;

@@ -1,7 +1,8 @@
 import type { SeriesPoint } from '../results/schema.js';
+import { TICK_MS } from './phase-counts.js';
 import type { Tick } from './phase-counts.js';
 
-const PART_MS = 250;
+const PART_MS = TICK_MS;
 /** A chart shows no more; longer runs get wider parts. */
 const MAX_POINTS = 240;
 

@@ -3,9 +3,8 @@ import { loadDriver } from '../drivers/index.js';
 import type { DriverConnection } from '../drivers/driver.js';
 import { ConsumerWorker } from './consumer-worker.js';
 import { ProducerWorker } from './producer-worker.js';
+import { TICK_MS } from './phase-counts.js';
 import type { FromWorker, ToWorker } from './worker-messages.js';
-
-const TICK_MS = 250;
 
 const worker: { role?: ProducerWorker | ConsumerWorker; connection?: DriverConnection } = {};
 

@@ -152,7 +152,7 @@ function verdictOf(
       if (its !== undefined) contenders.set(cell.name, its);
     }
     const winner = clearWinner(contenders, better);
-    return `${head}: ${winner ?? 'no winner beyond the noise'}`;
+    return `${head}: ${winner ?? 'none'}`;
   });
   return words.join('; ');
 }
