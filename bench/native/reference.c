@@ -5,7 +5,8 @@
  *                                         answers each request with the next chunk of a file
  *                                         WAY: sendfile, mmap (mmap + send), copy (pread + send)
  *   reference in WAY FILE CAPACITY_BYTES  appends the payload of each request to a file
- *                                         WAY: write (recv + pwrite), mmap (recv + copy into a mapping)
+ *                                         WAY: write (recv + pwrite), mmap (recv + copy into a mapping),
+ *                                         direct (recv into the mapping)
  *   reference drive HOST PORT FRAMES DEPTH WARM COUNT
  *                                         sends the frames of a file, round and round, and drops what
  *                                         comes back: to these loops and to a broker alike
@@ -211,8 +212,8 @@ static int serveOut(const char *way, const char *path, const char *chunkText, co
 }
 
 static int serveIn(const char *way, const char *path, const char *capacityText) {
-  int byMapping = strcmp(way, "mmap") == 0;
-  if (!byMapping && strcmp(way, "write") != 0) refuse("in goes by write or mmap", way);
+  int direct = strcmp(way, "direct") == 0, byMapping = direct || strcmp(way, "mmap") == 0;
+  if (!byMapping && strcmp(way, "write") != 0) refuse("in goes by write, mmap or direct", way);
   uint64_t capacity = number("CAPACITY_BYTES is 1 to 2^40", capacityText, 1, 1ull << 40);
   int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (file < 0) fail(path);
@@ -242,7 +243,7 @@ static int serveIn(const char *way, const char *path, const char *capacityText) 
       if (fallocate(file, 0, allocated, more) < 0) fail("fallocate");
       allocated += more;
     }
-    if (length > 0 && !readAll(fd, buffer, length)) break;
+    if (!direct && length > 0 && !readAll(fd, buffer, length)) break;
     if (map != NULL) {
       if (end > populated) {
         uint64_t from = populated, more = smaller(allocated - from, POPULATE_BYTES + length);
@@ -250,7 +251,8 @@ static int serveIn(const char *way, const char *path, const char *capacityText) 
         populated = smaller((from + more + 4095) / 4096 * 4096, (allocated + 4095) / 4096 * 4096);
         madvise(map + from, populated - from, MADV_POPULATE_WRITE);
       }
-      memcpy(map + position, buffer, length);
+      if (!direct) memcpy(map + position, buffer, length);
+      else if (length > 0 && !readAll(fd, map + position, length)) break;
     }
     for (int64_t done = 0; map == NULL && done < length;) {
       ssize_t n = pwrite(file, buffer + done, length - done, position + done);
@@ -263,7 +265,7 @@ static int serveIn(const char *way, const char *path, const char *capacityText) 
     position = end;
     sendAll(fd, answer, sizeof answer, 0, &sent);
   }
-  printCost(position, map != NULL ? position : 0);
+  printCost(position, map != NULL && !direct ? position : 0);
   if (map != NULL) munmap(map, capacity);
   if (ftruncate(file, position) < 0) fail("ftruncate");
   return 0;
@@ -348,6 +350,6 @@ int main(int argc, char **argv) {
   if (argc == 5 && strcmp(command, "in") == 0) return serveIn(argv[2], argv[3], argv[4]);
   if (argc == 8 && strcmp(command, "drive") == 0) return drive(argv + 2);
   fprintf(stderr, "reference: usage: reference out sendfile|mmap|copy FILE CHUNK_BYTES [HOST] | "
-                  "in write|mmap FILE CAPACITY_BYTES | drive HOST PORT FRAMES DEPTH WARM COUNT\n");
+                  "in write|mmap|direct FILE CAPACITY_BYTES | drive HOST PORT FRAMES DEPTH WARM COUNT\n");
   return 2;
 }

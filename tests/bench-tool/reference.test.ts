@@ -96,19 +96,27 @@ describe('the plain C loop', () => {
     },
   );
 
-  test.each(['write', 'mmap'])('in by %s: the file is what the frames carried', async (way) => {
-    if (program === undefined) return;
-    // Across what is allocated and populated at a time, of the mapping.
-    const payloads = [randomBytes(1), randomBytes(5_000_000), Buffer.alloc(0), randomBytes(70_001)];
-    await withLoop(['in', way, file('log'), '10000000'], async (port, loop) => {
-      const frames = payloads.map((payload) => frame('to be skipped', payload));
-      const answers = await exchange(port, frames, 8 * payloads.length);
-      expect(answers.length).toBe(8 * payloads.length);
-      expect(await loop.next()).toMatchObject({ bytes: 5_070_002 });
-      await loop.ended();
-      expect(readFileSync(file('log')).equals(Buffer.concat(payloads))).toBe(true);
-    });
-  });
+  test.each(['write', 'mmap', 'direct'])(
+    'in by %s: the file is what the frames carried',
+    async (way) => {
+      if (program === undefined) return;
+      // Across what is allocated and populated at a time, of the mapping.
+      const payloads = [
+        randomBytes(1),
+        randomBytes(5_000_000),
+        Buffer.alloc(0),
+        randomBytes(70_001),
+      ];
+      await withLoop(['in', way, file('log'), '10000000'], async (port, loop) => {
+        const frames = payloads.map((payload) => frame('to be skipped', payload));
+        const answers = await exchange(port, frames, 8 * payloads.length);
+        expect(answers.length).toBe(8 * payloads.length);
+        expect(await loop.next()).toMatchObject({ bytes: 5_070_002 });
+        await loop.ended();
+        expect(readFileSync(file('log')).equals(Buffer.concat(payloads))).toBe(true);
+      });
+    },
+  );
 
   test('drive: sends its frames in turn, takes every answer, and counts after warming up', async () => {
     if (program === undefined) return;
@@ -148,7 +156,7 @@ describe('the plain C loop', () => {
       [['out', 'splice', file('log'), '1'], 'sendfile, mmap or copy, not "splice"'],
       [['out', 'copy', file('log'), '5k'], 'CHUNK_BYTES is 1 to 2^28, not "5k"'],
       [['out', 'copy', file('log'), '6'], 'at least a chunk'],
-      [['in', 'sendfile', file('log'), '6'], 'write or mmap, not "sendfile"'],
+      [['in', 'sendfile', file('log'), '6'], 'write, mmap or direct, not "sendfile"'],
       [['in', 'write', file('log'), '-1'], 'CAPACITY_BYTES'],
       [['drive', 'here', '1', file('log'), '1', '0', '1'], 'IPv4'],
       [['drive', '127.0.0.1', '1', file('log'), '1', '0', '1'], 'whole frames'],

@@ -23,6 +23,7 @@ const NO_TOPIC = 'reference';
 const waysIn = [
   ['write', 'receives into a buffer and appends by pwrite'],
   ['mmap', 'receives into a buffer and copies that into a mapping'],
+  ['direct', 'receives into a mapping'],
 ] as const;
 const waysOut = [
   ['sendfile', 'sends by sendfile'],
