@@ -36,7 +36,7 @@ LABEL org.opencontainers.image.title=millrace \
 COPY --from=build /millrace /millrace
 COPY --from=build --chown=node:node /data /data
 # Five seconds of draining leave the storage time to close within the ten of `docker stop`.
-ENV PATH=/millrace/node_modules/.bin:$PATH \
+ENV PATH=/millrace/docker:/millrace/node_modules/.bin:$PATH \
   NODE_ENV=production \
   MILLRACE_DATA_DIR=/data \
   MILLRACE_LISTEN=0.0.0.0:7070 \

@@ -43,8 +43,8 @@ export class Roster<Member> {
   }
 
   /**
-   * Calls `visit` with each member. Meanwhile members may leave, and others come, which are not visited. When one
-   * leaves in the visit of another, a third may be visited again.
+   * Calls `visit` with each member. Meanwhile members may leave, and are not visited then. When one leaves in the visit
+   * of another, a third may be visited again; and whoever comes meanwhile may be visited or not.
    */
   forEach(visit: (member: Member) => void): void {
     for (let place = this.#size - 1; place >= 0; place -= 1) {

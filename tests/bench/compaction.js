@@ -17,6 +17,7 @@ import { clearInterval, setInterval } from 'node:timers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Millrace } from '@millrace/client';
+import { BROKER_NODE_OPTIONS } from './spine/processes.js';
 
 const MIB = 2 ** 20;
 const SEGMENT_BYTES = 64 * MIB;
@@ -43,7 +44,7 @@ const { values: options } = parseArgs({
 /** Starts a broker; `line(message)` resolves to the first log line of that message. */
 async function startBroker(dataDir, cleanerIntervalMs) {
   const places = ['--data-dir', dataDir, '--listen', '127.0.0.1:0', '--http', 'off'];
-  const child = spawn(process.execPath, [command, ...places], {
+  const child = spawn(process.execPath, [...BROKER_NODE_OPTIONS, command, ...places], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, MILLRACE_CLEANER_INTERVAL_MS: String(cleanerIntervalMs) },
   });

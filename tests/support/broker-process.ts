@@ -1,13 +1,12 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const command = fileURLToPath(new URL('../../broker/bin/millrace-broker.js', import.meta.url));
 
-/** What the command's first line gives to node: `env` is not in between, for what fails on purpose would fail it. */
-const nodeOptions = (/^#!.* node (.*)/.exec(readFileSync(command, 'utf8'))?.[1] ?? '').split(' ');
+/** As `npm start` and the image run it. */
+const nodeOptions = ['--single-threaded-gc'];
 
 export interface ReadyLine {
   readonly msg: 'ready';

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
-import { delimiter, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { BenchError } from '../errors.js';
 
 /** Where the broker's command is: in the package that users install. */
@@ -10,6 +10,9 @@ const command = join(
   dirname(createRequire(import.meta.url).resolve('@millrace/broker')),
   '../bin/millrace-broker.js',
 );
+
+/** As `npm start` and the image run it: its collector has no threads (docs/performance.md says why). */
+const nodeOptions = ['--single-threaded-gc'];
 
 /** How long a broker may take to stop before it is killed. */
 const STOP_TIMEOUT_MS = 30_000;
@@ -34,11 +37,6 @@ export interface BrokerStart {
   readonly prefix?: readonly string[];
 }
 
-/** The command's first line looks `node` up: that which runs here comes first. */
-function pathWithThisNode(): string {
-  return [dirname(process.execPath), process.env['PATH']].join(delimiter);
-}
-
 /** A broker that was started here, by the command that users run. */
 export class StartedBroker {
   private constructor(
@@ -55,14 +53,11 @@ export class StartedBroker {
   static async start(start: BrokerStart): Promise<StartedBroker> {
     const { args = [], dataDir, host = '127.0.0.1', prefix = [] } = start;
     const listen = ['--listen', `${host}:0`, '--http', `${host}:0`];
-    const line = [...prefix, command, '--data-dir', dataDir, ...listen, ...args];
+    const node = [process.execPath, ...nodeOptions];
+    const line = [...prefix, ...node, command, '--data-dir', dataDir, ...listen, ...args];
     const [program = '', ...rest] = line;
     // A group of its own: Ctrl-C is for us, and what was measured is told before the broker stops.
-    const child = spawn(program, rest, {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
-      env: { ...process.env, PATH: pathWithThisNode() },
-    });
+    const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     running.add(child);
     child.once('exit', () => running.delete(child));
     let output = '';

@@ -69,7 +69,7 @@ function existingParent(directory: string): string {
   return path;
 }
 
-/** What will be stored, as far as it is known before. */
+/** What will be stored in bytes; undefined of a closed loop for a time, where it is not known before. */
 export function storedBytes(spec: LoadSpec, limit: LoadLimit): number | undefined {
   if ('bytes' in limit) return limit.bytes;
   const message = (spec.payload.minBytes + spec.payload.maxBytes) / 2 + FRAMING_BYTES;

@@ -58,6 +58,7 @@ export class Series {
     return this.#points(1_000 / PART_MS).at(-1);
   }
 
+  /** Two parts and more each: a worker's tick that comes a little late is in the next part. */
   points(): readonly SeriesPoint[] {
     const perPoint = Math.ceil(this.#parts.length / MAX_POINTS);
     return this.#points(Math.max(perPoint, 2));

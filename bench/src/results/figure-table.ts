@@ -152,7 +152,7 @@ function verdictOf(
       if (its !== undefined) contenders.set(cell.name, its);
     }
     const winner = clearWinner(contenders, better);
-    return `${head}: ${winner ?? 'none'}`;
+    return `${head}: ${winner ?? 'no clear winner'}`;
   });
   return words.join('; ');
 }

@@ -9,7 +9,7 @@ export class RememberedPositions {
    */
   #offsets: Float64Array | undefined;
   #positions: Float64Array | undefined;
-  /** Where the next one goes: the oldest is forgotten for it. */
+  /** Where the next one goes: the offset that was told first is forgotten for it. */
   #next = 0;
 
   get(offset: number): number | undefined {

@@ -176,7 +176,7 @@ export class Partition {
 
   /**
    * Calls `listener` each time that more becomes visible, or the partition goes away. It is called
-   * synchronously, perhaps twice, and must not throw. Returns the way to stop.
+   * synchronously, in no order and perhaps twice, and must not throw. Returns the way to stop.
    */
   onVisible(listener: () => void): () => void {
     const seat = this.#listeners.add(listener);

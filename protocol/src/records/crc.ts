@@ -31,7 +31,8 @@ export function useCrc32c(faster: Crc32c): void {
     if (sum === expected) continue;
     throw new Error(
       `not a CRC-32C: ${sum.toString(16)} where the library computes ${expected.toString(16)}; ` +
-        'if it is from the native module, build that again: npm rebuild @millrace/native',
+        'if it is from the native module, build that again (npm rebuild @millrace/native), or do ' +
+        'without it (MILLRACE_NO_NATIVE=1)',
     );
   }
   summed = faster;

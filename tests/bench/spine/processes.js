@@ -55,6 +55,9 @@ export async function withTempDir(work) {
   }
 }
 
+/** Its collector has no threads: docs/performance.md says why. */
+export const BROKER_NODE_OPTIONS = ['--single-threaded-gc'];
+
 /** Starts a node script; resolves when a line of its output satisfies `isReady`. */
 function start(args, isReady) {
   return startCommand([process.execPath, ...args], isReady);
@@ -93,17 +96,13 @@ export class Server {
     this.port = port;
   }
 
-  /**
-   * By its own first line, which has options for node, or with `bare` by node without them.
-   */
+  /** As `npm start` and the image run it, or with `bare` without options for node. */
   static async broker(dataDir, args = [], { host = '127.0.0.1', prefix = [], bare = false } = {}) {
     const script = here('../../../broker/bin/millrace-broker.js');
+    const node = [process.execPath, ...(bare ? [] : BROKER_NODE_OPTIONS)];
     const options = ['--data-dir', dataDir, '--listen', `${host}:0`, '--http', 'off', ...args];
     const isReady = (line) => line.includes('"msg":"ready"');
-    const started = await startCommand(
-      [...prefix, ...(bare ? [process.execPath] : []), script, ...options],
-      isReady,
-    );
+    const started = await startCommand([...prefix, ...node, script, ...options], isReady);
     const port = JSON.parse(started.line).listen.split(':')[1];
     return new Server(started, 'broker', port);
   }

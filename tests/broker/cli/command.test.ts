@@ -52,7 +52,7 @@ class Command {
     return new Command(child);
   }
 
-  /** By its own first line, or by `npm start` in the project's directory, as it is built. */
+  /** By `npm start` in the project's directory, as it is built, or by its own first line. */
   static asUsers(program: 'npm' | 'itself', dataDir: string): Command {
     const where = ['--data-dir', dataDir, '--listen', '127.0.0.1:0', '--http', 'off'];
     const options = [...where, '--mode', 'kafka'];
@@ -140,17 +140,15 @@ describe('a broker that runs', () => {
   });
 
   test.each(['npm', 'itself'] as const)(
-    'by %s takes its options, has a collector without threads, and stops on SIGTERM',
+    'by %s takes its options, and stops on SIGTERM',
     async (program) => {
       const dataDir = temporaryDirectory();
       const command = Command.asUsers(program, dataDir);
-      const { mode, pid } = await command.ready();
-      expect(mode).toBe('kafka');
-      const line = readFileSync(`/proc/${Number(pid)}/cmdline`, 'utf8').split('\0');
-      expect(line.slice(0, 2)).toEqual(['node', '--single-threaded-gc']);
+      expect(await command.ready()).toMatchObject({ mode: 'kafka' });
       command.signal('SIGTERM');
       await command.exited;
       expect(existsSync(join(dataDir, 'clean'))).toBe(true);
+      if (program === 'itself') expect(command.code).toBe(0);
     },
   );
 
