@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { planRepairs, repairDirectory } from '../../broker/src/inspect/repair-directory.js';
 import { batchPositions, flip, SoundDirectory, verified } from '../broker/inspect/sample-data.js';
-import { chunksOf, makeBatch, readAll, rejection } from '../support/batches.js';
+import { chunksOf, drain, makeBatch, readAll, recordsIn, rejection } from '../support/batches.js';
 import type { ReadRecord } from '../support/batches.js';
 import { seededRandom, testSeed } from '../support/seed.js';
 import { openTestStorage, partitionOf, silentLogger } from '../support/storage.js';
@@ -182,7 +182,7 @@ describe('a log that is damaged below its checkpoint', () => {
     return all.filter(({ offset }) => offset < cutAt).length;
   };
 
-  /** What a consumer gets from `offset` on until it is refused. */
+  /** What a consumer gets from `offset` on until it is refused, or sees that a batch is not where it must be. */
   const readable = async (
     storage: Awaited<ReturnType<typeof openTestStorage>>,
     offset: number,
@@ -191,24 +191,18 @@ describe('a log that is damaged below its checkpoint', () => {
     const got: ReadRecord[] = [];
     for (let next = offset; ;) {
       try {
-        const some = await readAll({ endOffset: 0, read: onlyFirst(partition) }, next);
-        if (some.length === 0) return got;
-        got.push(...some);
-        next = (some.at(-1)?.offset ?? next) + 1;
+        const region = await partition.read(next, 1, true);
+        if (region === undefined) return got;
+        const { firstOffset } = region.batches;
+        const some = recordsIn(drain(region));
+        // Base offsets are not covered by checksums: the SDK compares them with what the broker says of the log.
+        if (some.some((record, i) => record.offset !== firstOffset + i)) return got;
+        got.push(...some.filter((record) => record.offset >= next));
+        next = firstOffset + some.length;
       } catch {
         return got;
       }
     }
-  };
-
-  /** Gives one region, and then nothing. */
-  const onlyFirst = (partition: ReturnType<typeof partitionOf>): typeof partition.read => {
-    let isFirst = true;
-    return async (offset, maxBytes, atLeastOne) => {
-      if (!isFirst) return undefined;
-      isFirst = false;
-      return partition.read(offset, Math.min(maxBytes, 1), atLeastOne);
-    };
   };
 });
 
