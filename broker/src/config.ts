@@ -3,6 +3,7 @@ import type { ConfigOption } from './config-option.js';
 import { configTable, type ConfigKey } from './config-table.js';
 import { nearest } from './nearest.js';
 import { ConfigError } from './startup-errors.js';
+import { messageOf } from './message-of.js';
 
 type ValueOf<Option> = Option extends ConfigOption<infer Value> ? Value : never;
 
@@ -60,7 +61,7 @@ export function fileLayer(path: string): ConfigLayer {
   try {
     values = JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new ConfigError(`cannot read the configuration file ${path}: ${reason}`, {
       cause: error,
     });

@@ -5,6 +5,7 @@ import { StartupError } from './startup-errors.js';
 import { errnoOf } from './storage/errors.js';
 import { makeDirectories } from './storage/make-directories.js';
 import { noPermission } from './storage/no-permission.js';
+import { messageOf } from './message-of.js';
 
 /**
  * Makes the data directory if it is not there, and sees whether it can be written to.
@@ -36,7 +37,7 @@ export function probeDataDir(path: string, native: Native): DirectoryProbe {
 }
 
 function unusable(path: string, error: unknown): StartupError {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const reasons: Readonly<Record<string, string>> = {
     EACCES: noPermission(path),
     EPERM: noPermission(path),

@@ -17,7 +17,7 @@ import { clearInterval, setInterval } from 'node:timers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Millrace } from '@millrace/client';
-import { BROKER_NODE_OPTIONS } from './spine/processes.js';
+import { BROKER_NODE_OPTIONS } from '../../bench/dist/broker/node-options.js';
 
 const MIB = 2 ** 20;
 const SEGMENT_BYTES = 64 * MIB;

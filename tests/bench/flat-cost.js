@@ -5,9 +5,9 @@
  *     npm run bench:flat-cost [-- --rounds 7 --mib 128 --out-mib 1024 --log-gib 50 --persist adaptive]
  *
  * Producers send batches of 16 KiB to the partitions in turn, built once; consumers are those of the SDK. What the
- * broker does for what it took after it took it, syncs and checkpoints, counts for the way in. Needs
- * the free space for the large log (`--log-gib 0` leaves it out), and some 1.5 GiB for each of the others. Timings of a shared machine are noisy: read the
- * ratios, and the spread before you believe a median.
+ * broker does for what it took after it took it, syncs and checkpoints, counts for the way in. Needs the free space
+ * for the large log (`--log-gib 0` leaves it out), and some 1.5 GiB for each of the others. Timings of a shared
+ * machine are noisy: read the ratios, and the spread before you believe a median.
  */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

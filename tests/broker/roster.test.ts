@@ -2,12 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Roster } from '../../broker/src/roster.js';
 import type { Seat } from '../../broker/src/roster.js';
-
-function membersOf<Member>(roster: Roster<Member>): Member[] {
-  const members: Member[] = [];
-  roster.forEach((member) => members.push(member));
-  return members;
-}
+import { membersOf } from './support/members-of.js';
 
 const byValue = (a: number, b: number): number => a - b;
 

@@ -2,11 +2,9 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { BROKER_NODE_OPTIONS } from '../../bench/src/broker/node-options.js';
 
 const command = fileURLToPath(new URL('../../broker/bin/millrace-broker.js', import.meta.url));
-
-/** As `npm start` and the image run it. */
-const nodeOptions = ['--single-threaded-gc'];
 
 export interface ReadyLine {
   readonly msg: 'ready';
@@ -55,7 +53,14 @@ export class BrokerProcess {
     under: readonly string[] = [],
   ): BrokerProcess {
     const listen = ['--listen', '127.0.0.1:0', '--http', '127.0.0.1:0'];
-    const line = [process.execPath, ...nodeOptions, command, '--data-dir', dataDir, ...listen];
+    const line = [
+      process.execPath,
+      ...BROKER_NODE_OPTIONS,
+      command,
+      '--data-dir',
+      dataDir,
+      ...listen,
+    ];
     const [program = '', ...rest] = [...under, ...line, ...args];
     const child = spawn(program, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -144,16 +144,12 @@ async function isCopiedWhole(from: string, to: string): Promise<boolean> {
   try {
     const { directories, files } = await entriesOf(from);
     for (const path of directories) await mkdir(join(to, path), { recursive: true });
-    const paths = [...files.keys()];
-    const checkpointsFirst = [
-      ...paths.filter(isCheckpoint),
-      ...paths.filter((path) => !isCheckpoint(path)),
-    ];
-    for (const path of checkpointsFirst)
+    const checkpoints = [...files.keys()].filter(isCheckpoint);
+    const others = [...files.keys()].filter((path) => !isCheckpoint(path));
+    for (const path of [...checkpoints, ...others])
       await writeFile(join(to, path), await readFile(join(from, path)));
     const after = await entriesOf(from);
-    // One that is replaced meanwhile does no harm: it was copied before its log.
-    const others = paths.filter((path) => !isCheckpoint(path));
+    // A checkpoint that is replaced meanwhile does no harm: it was copied before its log.
     return others.every((path) => after.files.get(path) === files.get(path));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;

@@ -4,15 +4,13 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { BenchError } from '../errors.js';
+import { BROKER_NODE_OPTIONS } from './node-options.js';
 
 /** Where the broker's command is: in the package that users install. */
 const command = join(
   dirname(createRequire(import.meta.url).resolve('@millrace/broker')),
   '../bin/millrace-broker.js',
 );
-
-/** As `npm start` and the image run it: its collector has no threads (docs/performance.md says why). */
-const nodeOptions = ['--single-threaded-gc'];
 
 /** How long a broker may take to stop before it is killed. */
 const STOP_TIMEOUT_MS = 30_000;
@@ -53,7 +51,7 @@ export class StartedBroker {
   static async start(start: BrokerStart): Promise<StartedBroker> {
     const { args = [], dataDir, host = '127.0.0.1', prefix = [] } = start;
     const listen = ['--listen', `${host}:0`, '--http', `${host}:0`];
-    const node = [process.execPath, ...nodeOptions];
+    const node = [process.execPath, ...BROKER_NODE_OPTIONS];
     const line = [...prefix, ...node, command, '--data-dir', dataDir, ...listen, ...args];
     const [program = '', ...rest] = line;
     // A group of its own: Ctrl-C is for us, and what was measured is told before the broker stops.

@@ -7,6 +7,7 @@ import { ConfigError } from '../startup-errors.js';
 import { brokerVersion } from '../version.js';
 import { EXIT_FAILED, EXIT_USAGE } from './exit.js';
 import { commanderOutput } from './output.js';
+import { messageOf } from '../message-of.js';
 
 interface CommandLine {
   /** Settings; the keys are those of the configuration table. */
@@ -111,6 +112,6 @@ function optionName(key: string): string {
 }
 
 function oneLine(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return message.replace(/\s*\n\s*/g, ' ');
 }

@@ -1,6 +1,7 @@
 import { useNativeCrc } from '../native-crc.js';
 import { EXIT_USAGE } from './exit.js';
 import { say } from './output.js';
+import { messageOf } from '../message-of.js';
 
 export type ToolName = 'dump' | 'verify';
 
@@ -17,7 +18,7 @@ export async function runTool(name: ToolName, args: readonly string[]): Promise<
     useFasterSums();
     return await run(args);
   } catch (error) {
-    say(error instanceof Error ? error.message : String(error));
+    say(messageOf(error));
     return EXIT_USAGE;
   }
 }
@@ -27,6 +28,6 @@ function useFasterSums(): void {
   try {
     useNativeCrc();
   } catch (error) {
-    say(error instanceof Error ? error.message : String(error));
+    say(messageOf(error));
   }
 }

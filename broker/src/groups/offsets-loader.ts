@@ -7,6 +7,7 @@ import { nextSoundBatch, nextSoundOffset, OffsetsReader } from './offsets-reader
 import type { ReadablePartition } from './offsets-reader.js';
 import { OffsetsRecord } from './offsets-record.js';
 import { OffsetTable } from './offsets-table.js';
+import { messageOf } from '../message-of.js';
 
 /** What is read, and looked through, in one turn of the event loop. */
 const CHUNK_BYTES = 1024 * 1024;
@@ -104,7 +105,7 @@ class OffsetsLoader implements LoadedOffsets {
       if (bytes === undefined) return false;
       if (this.#takeBatches(bytes, partition.endOffset)) return true;
     } catch (error) {
-      this.#skipBatch(this.#offset, error instanceof Error ? error.message : String(error));
+      this.#skipBatch(this.#offset, messageOf(error));
     }
     const next = await nextSoundOffset(this.#reader, partition, this.#offset);
     if (next !== undefined) this.#offset = next;

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { ProtocolError } from '@millrace/protocol';
+import { messageOf } from '../message-of.js';
 
 /** Why a data directory cannot be opened. */
 export type DataDirProblem =
@@ -115,7 +116,7 @@ export function storageFailure(
   outcome: 'passing' | 'final' = 'passing',
 ): ProtocolError {
   if (error instanceof ProtocolError) return error;
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   if (outcome === 'final') {
     return new ProtocolError(
       'PARTITION_OFFLINE',

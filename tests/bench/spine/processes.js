@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { BROKER_NODE_OPTIONS } from '../../../bench/dist/broker/node-options.js';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const TICKS_PER_SECOND = 100;
@@ -54,9 +55,6 @@ export async function withTempDir(work) {
     await rm(path, { recursive: true, force: true });
   }
 }
-
-/** Its collector has no threads: docs/performance.md says why. */
-export const BROKER_NODE_OPTIONS = ['--single-threaded-gc'];
 
 /** Starts a node script; resolves when a line of its output satisfies `isReady`. */
 function start(args, isReady) {

@@ -8,6 +8,7 @@ import { FetchHandler } from '../../../broker/src/handlers/fetch.js';
 import type { HandlerServices } from '../../../broker/src/handlers/services.js';
 import { Roster } from '../../../broker/src/roster.js';
 import type { FileRegion } from '../../../broker/src/storage/file-region.js';
+import { membersOf } from '../support/members-of.js';
 
 const BATCH_BYTES = 100;
 const topicId = 'a'.repeat(32);
@@ -103,12 +104,6 @@ function setUp(
     wantsAnswer: true,
   };
   return { handler: new FetchHandler(services), context, waits };
-}
-
-function membersOf(waits: Roster<Wait>): Wait[] {
-  const members: Wait[] = [];
-  waits.forEach((wait) => members.push(wait));
-  return members;
 }
 
 function request(rows: number, more: Partial<FetchRequest> = {}): FetchRequest {
